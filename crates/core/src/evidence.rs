@@ -1,0 +1,119 @@
+//! What a policy decides from.
+
+use crate::dns::DnsAnswers;
+use crate::history::History;
+use crate::id::VantageId;
+use crate::observation::{Look, Observation};
+use crate::service::ServiceId;
+use crate::time::Timestamp;
+
+/// A vantage point that was asked, whether it answered or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Who.
+    pub vantage: VantageId,
+    /// The region its operator claims, such as `eu-west`; `None` when not known.
+    pub region: Option<String>,
+    /// The regional Internet registry its address belongs to, such as `RIPE`; `None` when not known.
+    pub rir: Option<String>,
+}
+
+/// What one vantage point testifies. The client makes it from verified views only; simulations make it directly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Testimony {
+    /// Who.
+    pub vantage: VantageId,
+    /// When its (newest) view was signed, by its own clock.
+    pub issued_at: Timestamp,
+    /// Its newest look by its own DNS, and what that DNS said.
+    pub look: Look,
+    /// A look at my address, asked for.
+    pub there: Option<Observation>,
+    /// What it remembers.
+    pub history: History,
+}
+
+/// The local look plus the views: everything a policy may know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evidence {
+    service: ServiceId,
+    local: Look,
+    started: Timestamp,
+    public_roots: bool,
+    asked: Vec<Asked>,
+    views: Vec<Testimony>,
+}
+
+impl Evidence {
+    /// Evidence without views. `started` is when this check began: what a vantage point saw from then on is not memory.
+    pub fn new(service: ServiceId, local: Look, started: Timestamp) -> Self {
+        Self { service, local, started, public_roots: true, asked: Vec::new(), views: Vec::new() }
+    }
+
+    /// Nobody is public (`roots = none`): only the network decides.
+    pub fn without_public_roots(mut self) -> Self {
+        self.public_roots = false;
+        self
+    }
+
+    /// Notes that a vantage point was asked; asking one twice is asking it once.
+    pub fn ask(&mut self, asked: Asked) {
+        match self.asked.iter_mut().find(|known| known.vantage == asked.vantage) {
+            Some(known) => {
+                known.region = known.region.take().or(asked.region);
+                known.rir = known.rir.take().or(asked.rir);
+            }
+            None => self.asked.push(asked),
+        }
+    }
+
+    /// Adds what a vantage point testifies, in the order of arrival; a later testimony of the same one replaces the
+    /// earlier. One that was not asked counts as asked.
+    pub fn add(&mut self, testimony: Testimony) {
+        self.ask(Asked { vantage: testimony.vantage, region: None, rir: None });
+        match self.views.iter_mut().find(|known| known.vantage == testimony.vantage) {
+            Some(known) => *known = testimony,
+            None => self.views.push(testimony),
+        }
+    }
+
+    /// Removes a testimony; the vantage point stays among the asked.
+    pub fn drop_view(&mut self, vantage: VantageId) {
+        self.views.retain(|view| view.vantage != vantage);
+    }
+
+    /// The service.
+    pub fn service(&self) -> &ServiceId {
+        &self.service
+    }
+
+    /// My own look.
+    pub fn local(&self) -> &Look {
+        &self.local
+    }
+
+    /// What my own DNS said.
+    pub fn local_dns(&self) -> &DnsAnswers {
+        &self.local.dns
+    }
+
+    /// When the check began.
+    pub fn started(&self) -> Timestamp {
+        self.started
+    }
+
+    /// Whether public roots are believed.
+    pub fn public_roots(&self) -> bool {
+        self.public_roots
+    }
+
+    /// The asked, each once, the own machine not among them.
+    pub fn asked(&self) -> &[Asked] {
+        &self.asked
+    }
+
+    /// The testimonies, one for each vantage point at most, in order of arrival.
+    pub fn views(&self) -> &[Testimony] {
+        &self.views
+    }
+}

@@ -1,0 +1,23 @@
+//! The vocabulary of Parallax and its pure decisions.
+//!
+//! Nothing here does I/O, reads a clock or draws randomness: moments and evidence go in, verdicts come out.
+
+mod dns;
+mod evidence;
+mod history;
+mod id;
+mod observation;
+mod service;
+mod suite;
+mod time;
+mod verdict;
+
+pub use dns::{BadTlsa, DnsAnswers, DnsSet, Dnssec, Record, Tlsa, parse_ca_auth};
+pub use evidence::{Asked, Evidence, Testimony};
+pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Timespan};
+pub use id::{BadHex, Fingerprint, Md5Fingerprint, VantageId};
+pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa};
+pub use service::{BadService, Host, Scheme, ServiceId};
+pub use suite::{Signer, SigningFailed, Suite};
+pub use time::{BadTimestamp, Timestamp};
+pub use verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
