@@ -175,7 +175,7 @@ impl History {
         while self.spans.len() > MAX_SPANS {
             drop_one(&mut self.spans, |span| (span.held(), Reverse(span.proved), span.last_seen));
         }
-        self.spans.sort_by(|a, b| (a.first_seen, a.leaf, a.last_seen).cmp(&(b.first_seen, b.leaf, b.last_seen)));
+        self.spans.sort_by_key(|span| (span.first_seen, span.leaf, span.last_seen));
     }
 }
 

@@ -1,0 +1,353 @@
+//! The question, the view that answers it, and the one place where views are believed.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use parallax_core::{
+    Authority, DnsAnswers, Dnssec, History, Look, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Observation, Outcome,
+    ServiceId, Signer, SigningFailed, Suite, Testimony, Timespan, Timestamp, VantageId,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::descriptor::StatementKey;
+use crate::jws::{self, BadSignature, Parsed};
+use crate::signed::{Signed, Verified};
+use crate::{CLOCK_SKEW, is_region};
+
+/// `format` of a view.
+pub const VIEW_FORMAT: &str = "parallax-view/1";
+
+/// How long a view counts.
+pub const VIEW_LIFE: Duration = Duration::from_secs(300);
+
+/// The largest view that is read: 64 spans of at most 8 networks take some 60 KiB.
+pub const LARGEST_VIEW: usize = 256 * 1024;
+
+/// The longest nonce, in characters.
+pub const LONGEST_NONCE: usize = 64;
+
+/// `max_age` when none is named.
+pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(86_400);
+
+/// `wait` when none is named.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+
+/// The longest `wait`.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(15);
+
+/// What is asked of a vantage point.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The service.
+    pub service: ServiceId,
+    /// An older look won't do. In whole seconds.
+    pub max_age: Duration,
+    /// Look at this address, with the service's name; the answer enters no history.
+    pub address: Option<IpAddr>,
+    /// How long the vantage point may keep the asker waiting. In whole seconds, at most [`LONGEST_WAIT`].
+    pub wait: Duration,
+    /// Echoed in the view; at most [`LONGEST_NONCE`] characters.
+    pub nonce: Option<String>,
+}
+
+impl Question {
+    /// The ordinary question about a service.
+    pub fn about(service: ServiceId) -> Self {
+        Self { service, max_age: DEFAULT_MAX_AGE, address: None, wait: DEFAULT_WAIT, nonce: None }
+    }
+
+    /// Path and query of `GET /v1/view`.
+    pub fn to_path(&self) -> String {
+        let mut path = String::from("/v1/view?service=");
+        percent_encode(&mut path, &self.service.to_string());
+        let _ = write!(path, "&max_age={}&wait={}", self.max_age.as_secs(), self.wait.as_secs());
+        if let Some(address) = self.address {
+            path.push_str("&address=");
+            percent_encode(&mut path, &address.to_string());
+        }
+        if let Some(nonce) = &self.nonce {
+            path.push_str("&nonce=");
+            percent_encode(&mut path, nonce);
+        }
+        path
+    }
+}
+
+fn percent_encode(into: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => into.push(char::from(byte)),
+            _ => drop(write!(into, "%{byte:02X}")),
+        }
+    }
+}
+
+/// A vantage point's signed answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// [`VIEW_FORMAT`].
+    pub format: String,
+    /// Who.
+    pub vantage: VantageId,
+    /// The region its operator claims.
+    pub region: Option<String>,
+    /// What it was asked about.
+    pub service: ServiceId,
+    /// The asker's nonce.
+    pub nonce: Option<String>,
+    /// When it was signed.
+    pub issued_at: Timestamp,
+    /// Until when it counts, at most [`VIEW_LIFE`] later.
+    pub valid_until: Timestamp,
+    /// What its DNS says.
+    pub dns: DnsAnswers,
+    /// Its newest look, or the look that was asked for.
+    pub now: Observation,
+    /// What it remembers of the service.
+    pub history: Vec<Timespan>,
+    /// What DNS authorised, over time.
+    #[serde(default)]
+    pub authority: Vec<Authority>,
+}
+
+/// What a verifier knows before it reads a view.
+#[derive(Clone, Debug)]
+pub struct Expected<'a> {
+    /// Whose view it must be.
+    pub vantage: VantageId,
+    /// The statement key of its verified descriptor.
+    pub statement_key: StatementKey,
+    /// What was asked.
+    pub question: &'a Question,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// Why a view is dropped.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    /// The signature does not hold.
+    #[error("{0}")]
+    Signature(#[from] BadSignature),
+    /// It can't be read, or contradicts itself.
+    #[error("the view can't be read: {0}")]
+    Malformed(String),
+    /// It is another kind of document.
+    #[error("the answer has format \"{0}\", not \"{VIEW_FORMAT}\"")]
+    Format(String),
+    /// It speaks for somebody else.
+    #[error("the view is of vantage point {found}, not {expected}")]
+    Vantage {
+        /// Who was asked.
+        expected: VantageId,
+        /// Who it speaks for.
+        found: VantageId,
+    },
+    /// It answers another question.
+    #[error("the view is about {found}, not {expected}")]
+    Service {
+        /// What was asked.
+        expected: ServiceId,
+        /// What it is about.
+        found: ServiceId,
+    },
+    /// It is an answer to somebody else, or to an earlier question.
+    #[error("the view does not echo the nonce of this question: it may be an old answer shown again")]
+    Nonce,
+    /// It is not valid now.
+    #[error("the view is valid from {issued_at} to {valid_until}; it is {now} here (is a clock wrong?)")]
+    NotCurrent {
+        /// When it was signed.
+        issued_at: Timestamp,
+        /// Until when it counts.
+        valid_until: Timestamp,
+        /// Now.
+        now: Timestamp,
+    },
+    /// It claims to count for longer than any may.
+    #[error("the view claims to be valid for more than 5 minutes")]
+    TooLong,
+    /// The look in it is older than was asked for.
+    #[error("the look is from {at}, older than the {max_age_secs} s that were asked for")]
+    Stale {
+        /// When the look was.
+        at: Timestamp,
+        /// What was asked for.
+        max_age_secs: u64,
+    },
+    /// It looked at another address than was asked for.
+    #[error("the look is at {found}, not at {expected}")]
+    Address {
+        /// What was asked for.
+        expected: IpAddr,
+        /// What it looked at.
+        found: IpAddr,
+    },
+}
+
+impl View {
+    /// Signs it with the node's statement key.
+    pub fn sign(&self, statement_key: &dyn Signer) -> Result<Signed, SigningFailed> {
+        let body = serde_json::to_string(self).map_err(|_| SigningFailed)?;
+        let signature = jws::sign(statement_key, self.vantage, None, body.as_bytes())?;
+        Ok(Signed { body, signature })
+    }
+
+    /// Believes a view only if signature, format, vantage, service, nonce, age and address are what was asked for and it
+    /// does not contradict itself.
+    pub fn verify(suite: &dyn Suite, expected: &Expected<'_>, signed: Signed) -> Result<Verified<View>, ViewError> {
+        if signed.body.len() > LARGEST_VIEW {
+            return Err(ViewError::Malformed("it is larger than 256 KiB".into()));
+        }
+        let jws = Parsed::read(&signed.signature)?;
+        jws.verify_ed25519(suite, expected.statement_key.as_bytes(), expected.vantage, signed.body.as_bytes())?;
+        let view: View = serde_json::from_str(&signed.body).map_err(|error| ViewError::Malformed(error.to_string()))?;
+        view.answers(expected)?;
+        view.is_coherent().map_err(|why| ViewError::Malformed(why.into()))?;
+        Ok(Verified::new(view, signed))
+    }
+
+    fn answers(&self, expected: &Expected<'_>) -> Result<(), ViewError> {
+        let question = expected.question;
+        if self.format != VIEW_FORMAT {
+            return Err(ViewError::Format(self.format.chars().take(40).collect()));
+        }
+        if self.vantage != expected.vantage {
+            return Err(ViewError::Vantage { expected: expected.vantage, found: self.vantage });
+        }
+        if self.service != question.service {
+            return Err(ViewError::Service { expected: question.service.clone(), found: self.service.clone() });
+        }
+        if question.nonce.is_some() && self.nonce != question.nonce {
+            return Err(ViewError::Nonce);
+        }
+        self.is_current(expected.now)?;
+        self.is_fresh(question.max_age)?;
+        match (question.address, self.now.address) {
+            (Some(expected), Some(found)) if expected.to_canonical() != found.ip().to_canonical() => {
+                Err(ViewError::Address { expected, found: found.ip() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn is_current(&self, now: Timestamp) -> Result<(), ViewError> {
+        let (issued_at, valid_until) = (self.issued_at, self.valid_until);
+        if valid_until > issued_at.plus(VIEW_LIFE) {
+            return Err(ViewError::TooLong);
+        }
+        if now.plus(CLOCK_SKEW) < issued_at || now > valid_until.plus(CLOCK_SKEW) {
+            return Err(ViewError::NotCurrent { issued_at, valid_until, now });
+        }
+        Ok(())
+    }
+
+    /// A look is as old as its own vantage point says: two of its stamps are compared, so that no clock but its own
+    /// matters. Two seconds of grace are the node's own limit of one look per service in that time, ten those for which
+    /// it remembers a failure; the look itself may take the longest wait.
+    fn is_fresh(&self, max_age: Duration) -> Result<(), ViewError> {
+        let grace = LONGEST_WAIT + Duration::from_secs(10);
+        if self.issued_at.since(self.now.at) > max_age.saturating_add(grace) {
+            return Err(ViewError::Stale { at: self.now.at, max_age_secs: max_age.as_secs() });
+        }
+        Ok(())
+    }
+
+    fn is_coherent(&self) -> Result<(), &'static str> {
+        let ahead = self.issued_at.plus(Duration::from_secs(1));
+        if self.region.as_deref().is_some_and(|region| !is_region(region)) {
+            return Err("region must be lower-case letters, digits and hyphens, at most 32");
+        }
+        if (self.now.outcome == Outcome::Seen) != self.now.met.is_some() {
+            return Err("a certificate must be there exactly when the outcome is \"seen\"");
+        }
+        if self.now.met.as_ref().is_some_and(|met| met.chain.first() != Some(&met.leaf) || self.now.address.is_none()) {
+            return Err("a certificate that was seen needs an address and leads its own chain");
+        }
+        if self.now.at > ahead {
+            return Err("the look lies after the signature");
+        }
+        if self.history.len() > MAX_SPANS || self.authority.len() > MAX_AUTHORITY {
+            return Err("the history is longer than any node keeps");
+        }
+        let spans = self.history.iter().map(|span| (span.first_seen, span.last_seen));
+        let entries = self.authority.iter().map(|entry| (entry.first_seen, entry.last_seen));
+        if spans.chain(entries).any(|(first, last)| first > last || last > ahead) {
+            return Err("a timespan ends before it begins, or after the signature");
+        }
+        if self.history.iter().any(|span| span.networks.len() > MAX_NETWORKS) {
+            return Err("a timespan names more than 8 networks");
+        }
+        if self.dns.dnssec == Dnssec::Bogus && self.dns.ca.is_some() {
+            return Err("a bogus record can't authorise anything");
+        }
+        Ok(())
+    }
+}
+
+impl Verified<View> {
+    /// What it testifies.
+    pub fn testimony(&self) -> Testimony {
+        let view = self.content();
+        Testimony {
+            vantage: view.vantage,
+            issued_at: view.issued_at,
+            look: Look { dns: view.dns.clone(), now: view.now.clone() },
+            there: None,
+            history: History { spans: view.history.clone(), authority: view.authority.clone() },
+        }
+    }
+}
+
+/// Two signed views of one vantage point that can't both be true.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// What can't be.
+    pub what: &'static str,
+    /// The earlier one.
+    pub earlier: Signed,
+    /// The later one.
+    pub later: Signed,
+}
+
+/// Views that a node made side by side may be signed in another order than their histories were read; within this time
+/// a span may seem to shrink.
+const SIDE_BY_SIDE: Duration = Duration::from_secs(2);
+
+/// Whether two views of one vantage point and service contradict each other: other content for the same moment and
+/// address, or a span that shrank or vanished.
+pub fn contradiction(one: &Verified<View>, other: &Verified<View>) -> Option<Contradiction> {
+    let (earlier, later) =
+        if one.content().issued_at <= other.content().issued_at { (one, other) } else { (other, one) };
+    let (old, new) = (earlier.content(), later.content());
+    if old.vantage != new.vantage || old.service != new.service {
+        return None;
+    }
+    let what = if same_moment_another_content(old, new) {
+        "two different looks at one address in one millisecond"
+    } else if new.issued_at.since(old.issued_at) > SIDE_BY_SIDE
+        && old.history.iter().any(|span| is_lost(span, &new.history))
+    {
+        "a timespan of its history shrank or vanished"
+    } else {
+        return None;
+    };
+    Some(Contradiction { what, earlier: earlier.signed().clone(), later: later.signed().clone() })
+}
+
+fn same_moment_another_content(old: &View, new: &View) -> bool {
+    old.now.at == new.now.at && old.now.address.is_some() && old.now.address == new.now.address && old.now != new.now
+}
+
+/// A full history drops what was held shortest, so only a span that had a better right to its place is missed.
+fn is_lost(span: &Timespan, history: &[Timespan]) -> bool {
+    let kept = history.iter().any(|now| {
+        now.leaf == span.leaf
+            && now.proved == span.proved
+            && now.first_seen <= span.first_seen
+            && now.last_seen >= span.last_seen
+    });
+    let crowded_out = history.len() >= MAX_SPANS && history.iter().all(|now| now.held() >= span.held());
+    !kept && !crowded_out
+}
