@@ -208,12 +208,20 @@ impl Certificate {
         self.0.issuer.as_ref()
     }
 
-    /// What *the same CA* means to somebody who believes in these roots. It holds while the chain is sent whole.
+    /// SHA-256 of the issuer's SubjectPublicKeyInfo, when its certificate is sent along.
+    pub fn issuer_key(&self) -> Option<Fingerprint> {
+        self.issuer().filter(|_| self.chain().len() > 1).map(Ca::key)
+    }
+
+    /// What *the same CA* means to somebody who is shown this chain and believes in these roots.
     pub fn ca_id(&self, public: &[Ca]) -> CaId {
-        match &self.0.issuer {
-            Some(issuer) if public.contains(issuer.top()) => CaId::Organisation(issuer.top().organisation().to_owned()),
-            Some(issuer) => CaId::Key(issuer.key()),
-            None => CaId::Key(self.key()),
+        let whole = self.chain().len() > 1;
+        match self.issuer() {
+            Some(issuer) if public.contains(issuer) || (whole && public.contains(issuer.top())) => {
+                CaId::Organisation(issuer.top().organisation().to_owned())
+            }
+            Some(issuer) if whole => CaId::Key(issuer.key()),
+            _ => CaId::Key(self.key()),
         }
     }
 

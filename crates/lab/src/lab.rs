@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use parallax_core::{Scheme, ServiceId, Tlsa};
 use rustls_pki_types::CertificateDer;
 
-use crate::certificate::{Ca, Certificate};
+use crate::certificate::{Ca, Certificate, now};
 use crate::dns::Dns;
 use crate::error::LabError;
+use crate::past::Past;
 use crate::site::{Behaviour, OnPath, Site};
 use crate::sources::Prefix;
 use crate::subnet::Subnet;
@@ -88,6 +89,11 @@ impl Lab {
     /// The public roots as a PEM bundle.
     pub fn roots_pem(&self) -> String {
         self.public_roots().iter().map(Ca::pem).collect()
+    }
+
+    /// An empty past of somebody who believes in the public roots made so far.
+    pub fn past(&self) -> Past {
+        Past::new(now(), self.public_roots())
     }
 
     /// Opens a TLS site.

@@ -57,6 +57,9 @@ async fn what_the_same_ca_means() {
     assert_eq!(ours.ca_id(&roots), CaId::Organisation("Example Trust Services".into()));
     let own = private.issue(names, Validity::current()).unwrap();
     assert_eq!(own.ca_id(&roots), CaId::Key(private.key()));
+    assert_eq!(public.issue(names, Validity::current()).unwrap().leaf_only().ca_id(&roots), ours.ca_id(&roots));
+    assert_eq!(ours.leaf_only().ca_id(&roots), CaId::Key(ours.key()), "without the intermediate nobody can tell");
+    assert_eq!(own.leaf_only().ca_id(&roots), CaId::Key(own.key()));
     let alone = Certificate::self_signed(names, Validity::current()).unwrap();
     assert_eq!(alone.ca_id(&roots), CaId::Key(alone.key()));
     let renewed = private.renew(&own, Validity::current()).unwrap();
