@@ -1,1 +1,30 @@
-//! stub
+//! One look at a service: resolve, judge the address, connect, shake hands, capture what is shown.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use parallax_probe::{ProbeSettings, Prober, TargetPolicy};
+//!
+//! let prober = Prober::new(ProbeSettings { targets: TargetPolicy::any(), ..Default::default() })?;
+//! let look = prober.look(&"example.com".parse()?).await;
+//! println!("{}", look.now.outcome.sentence());
+//! # Ok(())
+//! # }
+//! ```
+
+mod chain;
+mod clock;
+mod dns;
+mod prober;
+mod roots;
+mod settings;
+mod suite;
+mod target;
+mod tls;
+
+pub use chain::{BadChain, ChainFacts, judge_chain};
+pub use dns::UnknownType;
+pub use prober::Prober;
+pub use roots::Roots;
+pub use settings::{Limits, ProbeError, ProbeSettings, Validation};
+pub use suite::{AwsLc, sha256};
+pub use target::TargetPolicy;

@@ -1,0 +1,9 @@
+//! What a chain of certificates says: pure, no network, no clock.
+
+mod facts;
+mod parsed;
+mod path;
+mod public;
+
+pub use facts::{BadChain, ChainFacts, judge_chain};
+pub(crate) use parsed::Parsed;

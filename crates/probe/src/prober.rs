@@ -1,0 +1,205 @@
+//! One look: the questions to DNS, the connection, what is shown.
+
+use std::future::Future;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use parallax_core::{DnsSet, Host, Look, Observation, Outcome, ServiceId};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+
+use crate::chain::judge_chain;
+use crate::clock;
+use crate::dns::{Asker, KeyRecords, Questions, UnknownType, dns_set, literal, parse_kind};
+use crate::roots::Roots;
+use crate::settings::{ProbeError, ProbeSettings};
+use crate::tls::{Handshaker, Shown, Unseen, connect, sight};
+
+/// Looks. Cheap to clone; all clones share one resolver and one TLS configuration.
+#[derive(Clone)]
+pub struct Prober {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: ProbeSettings,
+    asker: Asker,
+    handshaker: Handshaker,
+}
+
+impl Prober {
+    /// A prober with these settings. Reads the system's resolver configuration when none is named.
+    pub fn new(settings: ProbeSettings) -> Result<Self, ProbeError> {
+        let asker = Asker::new(&settings)?;
+        let handshaker = Handshaker::new(&settings.limits)?;
+        Ok(Self { inner: Arc::new(Inner { settings, asker, handshaker }) })
+    }
+
+    /// Looks at a service where DNS leads. Never fails: a failure is an outcome.
+    pub async fn look(&self, service: &ServiceId) -> Look {
+        self.inner.look(service, None).await
+    }
+
+    /// Looks at a service at a dictated address: the same questions to DNS, and the service's name for SNI. The address is
+    /// judged by the target policy like any other.
+    pub async fn look_at(&self, service: &ServiceId, address: IpAddr) -> Look {
+        self.inner.look(service, Some(address)).await
+    }
+
+    /// The addresses of a service in the order in which they would be tried; `None` when both lookups failed.
+    pub async fn addresses(&self, service: &ServiceId) -> Option<Vec<IpAddr>> {
+        match service.host() {
+            Host::Address(address) => Some(vec![*address]),
+            Host::Name(name) => {
+                let questions = Questions::new(&self.inner.asker, name, service.port());
+                let (a, aaaa) = tokio::join!(questions.a(), questions.aaaa());
+                let both = a.is_some() || aaaa.is_some();
+                let v4 = a.into_iter().flatten().map(IpAddr::V4);
+                both.then(|| v4.chain(aaaa.into_iter().flatten().map(IpAddr::V6)).collect())
+            }
+        }
+    }
+
+    /// The answer for one name and record type, given by its mnemonic (`A`, `MX`, `TLSA`, …). Failures are response codes.
+    pub async fn dns(&self, name: &str, kind: &str) -> Result<DnsSet, UnknownType> {
+        Ok(dns_set(&self.inner.asker, name, parse_kind(kind)?).await)
+    }
+}
+
+impl Inner {
+    async fn look(&self, service: &ServiceId, dictated: Option<IpAddr>) -> Look {
+        let deadline = Instant::now() + self.settings.limits.look;
+        match service.host() {
+            Host::Address(address) => {
+                let to = std::future::ready(vec![dictated.unwrap_or(*address)]);
+                Look { dns: literal(*address), now: self.observe(service, [to], deadline).await }
+            }
+            Host::Name(name) => self.look_by_name(service, name, dictated, deadline).await,
+        }
+    }
+
+    /// The connection waits for the addresses only, and for those of the second family only when the first is of no use.
+    async fn look_by_name(&self, service: &ServiceId, name: &str, dictated: Option<IpAddr>, deadline: Instant) -> Look {
+        let questions = Questions::new(&self.asker, name, service.port());
+        let a = timeout_at(deadline, questions.a()).map(|a| a.ok().flatten()).shared();
+        let aaaa = timeout_at(deadline, questions.aaaa()).map(|aaaa| aaaa.ok().flatten()).shared();
+        let records =
+            timeout_at(deadline, questions.key_records()).map(|it| it.unwrap_or_else(|_| KeyRecords::unknown()));
+        let observing = async {
+            match dictated {
+                Some(address) => self.observe(service, [std::future::ready(vec![address])], deadline).await,
+                None => {
+                    let v4 = a.clone().map(|a| addresses(a, Ipv4Addr::into)).left_future();
+                    let v6 = aaaa.clone().map(|aaaa| addresses(aaaa, Ipv6Addr::into)).right_future();
+                    self.observe(service, [v4, v6], deadline).await
+                }
+            }
+        };
+        let (a, aaaa, records, now) = tokio::join!(a.clone(), aaaa.clone(), records, observing);
+        Look { dns: records.with_addresses(a, aaaa), now }
+    }
+
+    /// Tries the addresses as they come, until one can be connected to.
+    async fn observe(
+        &self,
+        service: &ServiceId,
+        sources: impl IntoIterator<Item = impl Future<Output = Vec<IpAddr>>>,
+        deadline: Instant,
+    ) -> Observation {
+        let mut failed = Visit::nowhere();
+        let mut tries = self.settings.limits.addresses;
+        for source in sources {
+            for address in source.await.into_iter().take(tries) {
+                tries -= 1;
+                let to = SocketAddr::new(address.to_canonical(), service.port());
+                let visit = self.visit(service, to, deadline).await;
+                if visit.connected {
+                    return conclude(service, visit, &self.settings.roots);
+                }
+                failed = failed.or(visit);
+            }
+        }
+        conclude(service, failed, &self.settings.roots)
+    }
+
+    async fn visit(&self, service: &ServiceId, to: SocketAddr, deadline: Instant) -> Visit {
+        let visiting = async {
+            match self.open(to).await {
+                Err(outcome) => Visit::unconnected(to, outcome),
+                Ok(stream) => match timeout_at(deadline, self.meet(service, to, stream)).await {
+                    Ok(shown) => Visit::connected(to, shown),
+                    Err(_) => Visit::connected(to, Err(Outcome::Timeout)),
+                },
+            }
+        };
+        // Both limits end the connection by dropping it.
+        timeout_at(deadline, visiting).await.unwrap_or_else(|_| Visit::unconnected(to, Outcome::Timeout))
+    }
+
+    /// The one place that connects: the address is judged and connected to in one breath.
+    async fn open(&self, to: SocketAddr) -> Result<TcpStream, Outcome> {
+        if !self.settings.targets.allows(to) {
+            return Err(Outcome::NotAllowed);
+        }
+        connect(to, self.settings.source, self.settings.limits.connect).await
+    }
+
+    /// By rustls; where that can't be, the old way on a second connection to the same address.
+    async fn meet(&self, service: &ServiceId, to: SocketAddr, mut stream: TcpStream) -> Result<Shown, Outcome> {
+        let limits = &self.settings.limits;
+        let unseen = match self.handshaker.shake(&mut stream, service, to.ip(), limits).await {
+            Ok(shown) => return Ok(shown),
+            Err(Unseen { outcome, try_old: false }) => return Err(outcome),
+            Err(unseen) => unseen,
+        };
+        drop(stream);
+        let mut stream = self.open(to).await.map_err(|_| unseen.outcome)?;
+        // Only what was seen counts; why it was not seen is what the better client met.
+        sight(&mut stream, service, limits).await.map_err(|_| unseen.outcome)
+    }
+}
+
+/// What came of one address.
+struct Visit {
+    address: Option<SocketAddr>,
+    connected: bool,
+    shown: Result<Shown, Outcome>,
+}
+
+impl Visit {
+    fn nowhere() -> Self {
+        Self { address: None, connected: false, shown: Err(Outcome::NoAddress) }
+    }
+
+    fn unconnected(to: SocketAddr, outcome: Outcome) -> Self {
+        let address = (outcome != Outcome::NotAllowed).then_some(to);
+        Self { address, connected: false, shown: Err(outcome) }
+    }
+
+    fn connected(to: SocketAddr, shown: Result<Shown, Outcome>) -> Self {
+        Self { address: Some(to), connected: true, shown }
+    }
+
+    /// Of several failures the first at an address that was tried is told; else that none was allowed.
+    fn or(self, next: Visit) -> Visit {
+        if self.address.is_some() { self } else { next }
+    }
+}
+
+fn conclude(service: &ServiceId, visit: Visit, roots: &Roots) -> Observation {
+    let Visit { address, shown, .. } = visit;
+    let at = clock::now();
+    let judged = shown.and_then(|Shown { chain, protocol, proved }| {
+        let facts = judge_chain(&chain, service, roots, at).map_err(|_| Outcome::Malformed)?;
+        Ok(facts.met(protocol, proved))
+    });
+    match judged {
+        Ok(met) => Observation { at, address, outcome: Outcome::Seen, met: Some(met) },
+        Err(outcome) => Observation::failed(at, address, outcome),
+    }
+}
+
+fn addresses<T>(found: Option<Vec<T>>, address: impl Fn(T) -> IpAddr) -> Vec<IpAddr> {
+    found.into_iter().flatten().map(address).collect()
+}

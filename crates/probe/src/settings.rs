@@ -1,0 +1,132 @@
+//! What a prober is told: where it may look, whom it asks, what it believes, how long it waits.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hickory_proto::dnssec::TrustAnchors;
+
+use crate::roots::Roots;
+use crate::target::TargetPolicy;
+
+/// What a prober is told. The default is the blueprint's safety defaults with the system's resolver.
+#[derive(Clone, Debug, Default)]
+pub struct ProbeSettings {
+    /// The DNS resolver to ask, over UDP and TCP; `None` asks the system's, and honours its hosts file.
+    pub resolver: Option<SocketAddr>,
+    /// The local address that connections and DNS questions leave from. Targets of the other family can't be reached.
+    pub source: Option<IpAddr>,
+    /// Which addresses and ports may be looked at.
+    pub targets: TargetPolicy,
+    /// The roots that count as public.
+    pub roots: Roots,
+    /// Whether answers that authorise keys are validated.
+    pub dnssec: Validation,
+    /// Bounds of one look.
+    pub limits: Limits,
+}
+
+/// Bounds of one look. Nothing that a server or resolver sends makes a look longer or larger than this.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The whole look: DNS, connections, handshakes. Default 10 s.
+    pub look: Duration,
+    /// One TCP connection. Default 3 s.
+    pub connect: Duration,
+    /// From the ClientHello to the first byte that comes back. Default 5 s.
+    pub first_byte: Duration,
+    /// One DNS question with its retries and aliases. Default 5 s.
+    pub dns: Duration,
+    /// Bytes read in one handshake. Default 256 KiB.
+    pub handshake_bytes: usize,
+    /// TLS records read in one handshake, empty ones included. Default 2000.
+    pub records: usize,
+    /// Certificates in a chain. Default 32.
+    pub chain: usize,
+    /// Bytes of one certificate. Default 100 KiB; rustls itself takes at most 64 KiB for a whole chain.
+    pub certificate_bytes: usize,
+    /// CNAMEs followed for one question. Default 8.
+    pub cnames: usize,
+    /// Records kept of one answer. Default 64.
+    pub dns_records: usize,
+    /// Names asked on the way up to the registrable domain; a name deeper than this has no record that can be found.
+    /// Default 16.
+    pub climb: usize,
+    /// Addresses tried one after the other. Default 8.
+    pub addresses: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            look: Duration::from_secs(10),
+            connect: Duration::from_secs(3),
+            first_byte: Duration::from_secs(5),
+            dns: Duration::from_secs(5),
+            handshake_bytes: 256 * 1024,
+            records: 2000,
+            chain: 32,
+            certificate_bytes: 100 * 1024,
+            cnames: 8,
+            dns_records: 64,
+            climb: 16,
+            addresses: 8,
+        }
+    }
+}
+
+/// Whether DNSSEC signatures are validated here (RFC 4035 section 5). The resolver must pass signatures on.
+#[derive(Clone, Default)]
+pub enum Validation {
+    /// No: states are `unchecked`.
+    #[default]
+    Off,
+    /// Up to the keys of the DNS root, as IANA publishes them.
+    Root,
+    /// Up to these keys, for a lab or a private root.
+    Anchors(Arc<TrustAnchors>),
+}
+
+impl Validation {
+    /// Trust anchors from DNSKEY records in zone file form, such as `example. 3600 IN DNSKEY 257 3 13 …`.
+    pub fn anchors(text: &str) -> Result<Self, ProbeError> {
+        let anchors = text.parse::<TrustAnchors>().map_err(|error| ProbeError::Anchors(error.to_string()))?;
+        Ok(Self::Anchors(Arc::new(anchors)))
+    }
+
+    pub(crate) fn trust_anchors(&self) -> Option<Arc<TrustAnchors>> {
+        match self {
+            Self::Off => None,
+            Self::Root => Some(Arc::new(TrustAnchors::default())),
+            Self::Anchors(anchors) => Some(Arc::clone(anchors)),
+        }
+    }
+}
+
+impl fmt::Debug for Validation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Off => "Off",
+            Self::Root => "Root",
+            Self::Anchors(_) => "Anchors(…)",
+        })
+    }
+}
+
+/// Why a prober can't be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// The system's resolver configuration can't be read.
+    #[error("the system's DNS configuration can't be read ({0}); name a resolver, such as 192.0.2.53:53")]
+    SystemDns(String),
+    /// The file of roots holds no certificate that could be one.
+    #[error("the CA file can't be used: {0}")]
+    Roots(String),
+    /// The trust anchors are no DNSKEY records.
+    #[error("the DNSSEC trust anchors can't be read: {0}")]
+    Anchors(String),
+    /// TLS can't be set up with the parameters compiled in.
+    #[error("TLS can't be set up: {0}")]
+    Tls(#[from] rustls::Error),
+}

@@ -1,0 +1,79 @@
+//! aws-lc-rs as the cryptography of the pure crates, and the fingerprints that a look takes.
+
+use aws_lc_rs::{digest, signature};
+use md5::{Digest as _, Md5};
+use parallax_core::{Fingerprint, Md5Fingerprint, Suite};
+
+/// [`Suite`] by aws-lc-rs. Costs nothing until it is used.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AwsLc;
+
+impl Suite for AwsLc {
+    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
+        let mut out = [0; 32];
+        // The digest is 32 bytes long by definition of the algorithm.
+        out.iter_mut().zip(digest::digest(&digest::SHA256, bytes).as_ref()).for_each(|(to, from)| *to = *from);
+        out
+    }
+
+    fn verify_ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
+        signature::UnparsedPublicKey::new(&signature::ED25519, key).verify(message, signature).is_ok()
+    }
+
+    fn verify_p256(&self, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        // aws-lc also takes compressed points; the contract is the one spelling of a key that its hash is known by.
+        let uncompressed = point.len() == 65 && point.first() == Some(&4);
+        uncompressed
+            && signature::UnparsedPublicKey::new(&signature::ECDSA_P256_SHA256_FIXED, point)
+                .verify(message, signature)
+                .is_ok()
+    }
+}
+
+/// The SHA-256 of bytes as a fingerprint.
+pub fn sha256(bytes: &[u8]) -> Fingerprint {
+    Fingerprint::from_bytes(AwsLc.sha256(bytes))
+}
+
+/// The MD5 that old notaries know a certificate by.
+pub(crate) fn md5(bytes: &[u8]) -> Md5Fingerprint {
+    Md5Fingerprint::from_bytes(Md5::digest(bytes).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+
+    #[test]
+    fn digests_by_their_vectors() {
+        assert_eq!(sha256(b"abc").to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(md5(b"abc").to_string(), "900150983cd24fb0d6963f7d28e17f72");
+    }
+
+    #[test]
+    fn ed25519_signatures() {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let key: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
+        let good = pair.sign(b"message");
+        assert!(AwsLc.verify_ed25519(&key, b"message", good.as_ref()));
+        assert!(!AwsLc.verify_ed25519(&key, b"massage", good.as_ref()));
+        assert!(!AwsLc.verify_ed25519(&key, b"message", &good.as_ref()[1..]));
+        assert!(!AwsLc.verify_ed25519(&[0; 32], b"message", good.as_ref()));
+    }
+
+    #[test]
+    fn p256_signatures() {
+        let rng = SystemRandom::new();
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let point = pair.public_key().as_ref();
+        let good = pair.sign(&rng, b"message").unwrap();
+        assert!(AwsLc.verify_p256(point, b"message", good.as_ref()));
+        assert!(!AwsLc.verify_p256(point, b"massage", good.as_ref()));
+        assert!(!AwsLc.verify_p256(&point[..64], b"message", good.as_ref()));
+        let compressed: Vec<u8> = [2 + (point[64] & 1)].iter().chain(&point[1..33]).copied().collect();
+        assert!(!AwsLc.verify_p256(&compressed, b"message", good.as_ref()));
+        assert!(!AwsLc.verify_p256(&[], b"message", &[]));
+    }
+}
