@@ -123,7 +123,7 @@ impl fmt::Display for Rule {
 }
 
 /// The one word that a view gets from the policy `evidence`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Word {
     /// It vouches for what I met.
@@ -131,6 +131,7 @@ pub enum Word {
     /// It speaks against it.
     Against,
     /// It says neither.
+    #[default]
     Aside,
 }
 

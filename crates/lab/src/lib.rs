@@ -1,1 +1,25 @@
-//! stub
+//! A network on loopback with real sockets: certificate authorities, sites, DNS, attackers.
+//!
+//! Every lab claims a set of 127.x.y.z addresses of its own, so that any number of them runs side by side on one machine.
+//! Nothing here leaves that machine. Whoever takes part has an address of its own, and the second octet stands for
+//! the network it is in ([`parallax_core::Network`]).
+
+mod certificate;
+mod dns;
+mod error;
+mod lab;
+mod past;
+mod site;
+mod sources;
+mod subnet;
+mod task;
+mod zone;
+
+pub use certificate::{Ca, Certificate, Validity};
+pub use dns::Dns;
+pub use error::LabError;
+pub use lab::Lab;
+pub use past::Past;
+pub use site::{Behaviour, OnPath, Site};
+pub use sources::Prefix;
+pub use zone::{Answer, Failure};

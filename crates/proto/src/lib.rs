@@ -17,7 +17,7 @@ pub use jws::BadSignature;
 pub use signed::{SIGNATURE_HEADER, Signed, Verified};
 pub use view::{
     Contradiction, DEFAULT_MAX_AGE, DEFAULT_WAIT, Expected, LARGEST_VIEW, LONGEST_NONCE, LONGEST_WAIT, Question,
-    VIEW_FORMAT, VIEW_LIFE, View, ViewError, contradiction,
+    VIEW_FORMAT, VIEW_LIFE, View, ViewError, contradiction, history_contradiction,
 };
 
 /// How far two honest clocks may stand apart.

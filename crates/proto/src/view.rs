@@ -316,24 +316,41 @@ pub struct Contradiction {
 const SIDE_BY_SIDE: Duration = Duration::from_secs(2);
 
 /// Whether two views of one vantage point and service contradict each other: other content for the same moment and
-/// address, or a span that shrank or vanished.
+/// address, or a span that shrank or vanished. Neither may be an answer about a dictated address: such a look answers
+/// one question only, and may fall into the same millisecond as another ([`history_contradiction`] is for those).
 pub fn contradiction(one: &Verified<View>, other: &Verified<View>) -> Option<Contradiction> {
-    let (earlier, later) =
-        if one.content().issued_at <= other.content().issued_at { (one, other) } else { (other, one) };
+    let (earlier, later) = in_order(one, other)?;
+    if same_moment_another_content(earlier.content(), later.content()) {
+        return Some(Contradiction::new("two different looks at one address in one millisecond", earlier, later));
+    }
+    history_contradiction(one, other)
+}
+
+/// Whether a span of the earlier view's history shrank or vanished in the later's.
+pub fn history_contradiction(one: &Verified<View>, other: &Verified<View>) -> Option<Contradiction> {
+    let (earlier, later) = in_order(one, other)?;
     let (old, new) = (earlier.content(), later.content());
-    if old.vantage != new.vantage || old.service != new.service {
+    let side_by_side = new.issued_at.since(old.issued_at) <= SIDE_BY_SIDE;
+    let lost = !side_by_side && old.history.iter().any(|span| is_lost(span, &new.history));
+    lost.then(|| Contradiction::new("a timespan of its history shrank or vanished", earlier, later))
+}
+
+impl Contradiction {
+    fn new(what: &'static str, earlier: &Verified<View>, later: &Verified<View>) -> Self {
+        Self { what, earlier: earlier.signed().clone(), later: later.signed().clone() }
+    }
+}
+
+/// The earlier first; `None` when they are of different vantage points or services.
+fn in_order<'a>(
+    one: &'a Verified<View>,
+    other: &'a Verified<View>,
+) -> Option<(&'a Verified<View>, &'a Verified<View>)> {
+    let (a, b) = (one.content(), other.content());
+    if a.vantage != b.vantage || a.service != b.service {
         return None;
     }
-    let what = if same_moment_another_content(old, new) {
-        "two different looks at one address in one millisecond"
-    } else if new.issued_at.since(old.issued_at) > SIDE_BY_SIDE
-        && old.history.iter().any(|span| is_lost(span, &new.history))
-    {
-        "a timespan of its history shrank or vanished"
-    } else {
-        return None;
-    };
-    Some(Contradiction { what, earlier: earlier.signed().clone(), later: later.signed().clone() })
+    Some(if a.issued_at <= b.issued_at { (one, other) } else { (other, one) })
 }
 
 fn same_moment_another_content(old: &View, new: &View) -> bool {

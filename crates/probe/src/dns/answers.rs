@@ -65,8 +65,8 @@ impl<'a> Questions<'a> {
     /// `_ca-auth` from the name up to its registrable domain; the nearest valid record decides. A name that has none is
     /// passed, a lookup that failed is not: what it hides might have decided.
     async fn climb_ca_auth(&self) -> Result<CaAuth, LookupFailed> {
-        let names = self.ancestors()?.map(|name| format!("_ca-auth.{name}"));
-        let lookups = names.map(|name| async move { self.ask(&name, RecordType::TXT).await });
+        let names = self.ancestors()?.into_iter();
+        let lookups = names.map(|name| async move { self.ask(&format!("_ca-auth.{name}"), RecordType::TXT).await });
         let mut lookups = stream::iter(lookups).buffered(CLIMBERS);
         let mut dnssec = None;
         while let Some(answer) = lookups.next().await {
@@ -81,7 +81,8 @@ impl<'a> Questions<'a> {
 
     /// CAA from the name up (RFC 8659 section 3); it stops at the registrable domain, above which nobody's hint is.
     async fn climb_caa(&self) -> Result<Vec<String>, LookupFailed> {
-        let lookups = self.ancestors()?.map(|name| async move { self.ask(&name, RecordType::CAA).await });
+        let names = self.ancestors()?.into_iter();
+        let lookups = names.map(|name| async move { self.ask(&name, RecordType::CAA).await });
         let mut lookups = stream::iter(lookups).buffered(CLIMBERS);
         while let Some(answer) = lookups.next().await {
             let answer = answer?;
@@ -92,15 +93,16 @@ impl<'a> Questions<'a> {
         Ok(Vec::new())
     }
 
-    /// The name and its parents up to the registrable domain, nearest first.
-    fn ancestors(&self) -> Result<impl Iterator<Item = &'a str>, LookupFailed> {
+    /// The name and its parents up to the registrable domain, nearest first. Owned, so that a look is `Send` for every
+    /// lifetime and can be spawned.
+    fn ancestors(&self) -> Result<Vec<String>, LookupFailed> {
         let top = psl::domain_str(self.name).unwrap_or(self.name);
         let climb = std::iter::successors(Some(self.name), |name| name.split_once('.').map(|(_, parent)| parent))
             .take_while(|name| name.len() >= top.len());
         match climb.clone().count() {
             0 => Err(LookupFailed::Code(ResponseCode::FormErr)),
             deep if deep > self.asker.limits().climb => Err(LookupFailed::Aliases),
-            _ => Ok(climb),
+            _ => Ok(climb.map(str::to_owned).collect()),
         }
     }
 

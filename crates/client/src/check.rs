@@ -1,0 +1,444 @@
+//! The main job: look, ask everybody at once, decide.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use parallax_core::{
+    Asked, Decision, DnsAnswers, Evidence, Look, Observation, Outcome, Policy, ServiceId, Testimony, VantageId, Verdict,
+};
+use parallax_probe::Prober;
+use parallax_proto::{
+    Contradiction, DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction,
+};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::clock::now;
+use crate::report::{Dropped, MissingView, Report, ReportedView};
+use crate::vantage::{Deadline, Missing, VantagePoint};
+
+/// How long a check may take when nothing else is said.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A look older than this is asked for anew before its difference counts.
+const CURRENT: Duration = Duration::from_secs(10);
+
+/// Views kept to compare later ones with: a vantage point must not contradict itself.
+const REMEMBERED_VIEWS: usize = 4096;
+
+/// Checks services: looks, asks every vantage point at once, and decides.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use parallax_client::{Checker, NodeVantage};
+/// use parallax_probe::{ProbeSettings, Prober};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let prober = Prober::new(ProbeSettings::default())?;
+/// let node = "https://192.0.2.7:8443#27f0…".parse()?;
+/// let checker = Checker::builder(prober).vantage(Arc::new(NodeVantage::new(node, None)?)).build();
+///
+/// if checker.trusts("example.com").await {
+///     println!("the server that everybody else reaches");
+/// }
+/// let verdict = checker.check(&"example.com:8443".parse()?).await;
+/// println!("{}: {}", verdict.decision, verdict.rule);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Checker {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    prober: Prober,
+    vantages: Vec<Arc<dyn VantagePoint>>,
+    policy: Policy,
+    timeout: Duration,
+    replies: Option<usize>,
+    public_roots: bool,
+    remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
+}
+
+/// Sets up a [`Checker`].
+pub struct CheckerBuilder {
+    inner: Inner,
+}
+
+impl CheckerBuilder {
+    /// Adds a vantage point; one with an id that is there already is the same one and is asked once.
+    pub fn vantage(mut self, vantage: Arc<dyn VantagePoint>) -> Self {
+        if self.inner.vantages.iter().all(|known| known.id() != vantage.id()) {
+            self.inner.vantages.push(vantage);
+        }
+        self
+    }
+
+    /// The policy that decides; `evidence` when none is set.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.inner.policy = policy;
+        self
+    }
+
+    /// How long a check may take; [`DEFAULT_TIMEOUT`] when nothing is set.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.inner.timeout = timeout;
+        self
+    }
+
+    /// Asks only this many of the vantage points, drawn at random, regions as different as possible.
+    pub fn replies(mut self, replies: usize) -> Self {
+        self.inner.replies = Some(replies);
+        self
+    }
+
+    /// Whether public roots are evidence (`roots = none`: only the network decides).
+    pub fn public_roots(mut self, believed: bool) -> Self {
+        self.inner.public_roots = believed;
+        self
+    }
+
+    /// The checker.
+    pub fn build(self) -> Checker {
+        Checker { inner: Arc::new(self.inner) }
+    }
+}
+
+impl Checker {
+    /// A checker that looks with `prober` and asks nobody yet.
+    pub fn builder(prober: Prober) -> CheckerBuilder {
+        CheckerBuilder {
+            inner: Inner {
+                prober,
+                vantages: Vec::new(),
+                policy: Policy::default(),
+                timeout: DEFAULT_TIMEOUT,
+                replies: None,
+                public_roots: true,
+                remembered: Mutex::new(HashMap::new()),
+            },
+        }
+    }
+
+    /// Looks, asks, decides.
+    pub async fn check(&self, service: &ServiceId) -> Verdict {
+        self.report(service).await.verdict
+    }
+
+    /// Whether a check of this name ends in *trusted*. What is no name is not trusted.
+    pub async fn trusts(&self, domain: &str) -> bool {
+        match domain.parse() {
+            Ok(service) => self.check(&service).await.decision == Decision::Trusted,
+            Err(_) => false,
+        }
+    }
+
+    /// What everybody says, for those who decide themselves. Waits for all, or until the time is over.
+    pub async fn evidence(&self, service: &ServiceId) -> Evidence {
+        self.gather(service, None).await.evidence
+    }
+
+    /// The verdict with all that led to it.
+    pub async fn report(&self, service: &ServiceId) -> Report {
+        let begun = Instant::now();
+        let policy = &self.inner.policy;
+        let gathered = self.gather(service, Some(policy)).await;
+        let verdict = policy.decide(&gathered.evidence, now());
+        gathered.into_report(policy.name(), verdict, begun.elapsed())
+    }
+
+    async fn gather(&self, service: &ServiceId, policy: Option<&Policy>) -> Gathered {
+        let inner = &self.inner;
+        let (started, deadline) = (now(), Deadline::within(inner.timeout));
+        let local = self.local_look(service, deadline);
+        let vantages = self.draw();
+        let mut answers = JoinSet::new();
+        for (index, vantage) in vantages.iter().enumerate() {
+            let ask = Ask {
+                inner: inner.clone(),
+                vantage: vantage.clone(),
+                service: service.clone(),
+                local: local.clone(),
+                deadline,
+            };
+            answers.spawn(async move { (index, ask.run().await) });
+        }
+        let local = local.await;
+        let mut evidence = Evidence::new(service.clone(), Look::clone(&local), started);
+        if !inner.public_roots {
+            evidence = evidence.without_public_roots();
+        }
+        let mut gathered = Gathered::new(evidence, &vantages);
+        while policy.is_none_or(|policy| !policy.is_settled(&gathered.evidence, &gathered.open(), now())) {
+            let Some(answer) = answers.join_next().await else { break };
+            // A task that panicked or was cancelled counts as silent.
+            if let Ok((index, answer)) = answer {
+                gathered.take(index, answer);
+            }
+        }
+        gathered.close(deadline);
+        gathered
+    }
+
+    /// The own look, shared by everybody who has to compare with it; it ends with the deadline at the latest.
+    fn local_look(&self, service: &ServiceId, deadline: Deadline) -> LocalLook {
+        let (prober, service) = (self.inner.prober.clone(), service.clone());
+        let look = async move {
+            let look = tokio::time::timeout_at(deadline.instant(), prober.look(&service)).await;
+            Arc::new(look.unwrap_or_else(|_| Look {
+                dns: DnsAnswers::default(),
+                now: Observation::failed(now(), None, Outcome::Timeout),
+            }))
+        };
+        look.boxed().shared()
+    }
+
+    /// Those who are asked. A draw takes a region that is not there yet before one that is.
+    fn draw(&self) -> Vec<Arc<dyn VantagePoint>> {
+        let all = &self.inner.vantages;
+        let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
+        let mut keyed: Vec<_> = all.iter().map(|vantage| (random::<8>(), vantage)).collect();
+        keyed.sort_by_key(|(key, _)| *key);
+        let mut drawn: Vec<Arc<dyn VantagePoint>> = Vec::new();
+        while drawn.len() < wanted {
+            let new_region =
+                keyed.iter().position(|(_, vantage)| drawn.iter().all(|other| other.region() != vantage.region()));
+            if keyed.is_empty() {
+                break;
+            }
+            let (_, vantage) = keyed.remove(new_region.unwrap_or(0));
+            drawn.push(vantage.clone());
+        }
+        drawn
+    }
+}
+
+type LocalLook = Shared<BoxFuture<'static, Arc<Look>>>;
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // The generator of aws-lc fails only when the system has no entropy at all; a fixed nonce would then fail the check
+    // of no honest answer, and replay is still bounded by the life of a view.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    bytes
+}
+
+/// One vantage point's part of a check.
+struct Ask {
+    inner: Arc<Inner>,
+    vantage: Arc<dyn VantagePoint>,
+    service: ServiceId,
+    local: LocalLook,
+    deadline: Deadline,
+}
+
+/// What came of it.
+struct Answer {
+    testimony: Testimony,
+    view: Verified<View>,
+    there: Option<Verified<View>>,
+}
+
+enum Failure {
+    Missing(Missing),
+    Lying(Box<Contradiction>),
+}
+
+impl From<Missing> for Failure {
+    fn from(missing: Missing) -> Self {
+        Failure::Missing(missing)
+    }
+}
+
+impl Ask {
+    async fn run(self) -> Result<Answer, Failure> {
+        let mut view = self.first_view().await?;
+        let local = self.local.clone().await;
+        let mut there = None;
+        if let Some(address) = differing_address(&local.now, view.content()) {
+            let stale = is_stale(view.content());
+            let fresh = async { if stale { Some(self.question(Duration::ZERO, None).await) } else { None } };
+            // My own address needs no second look where the vantage point was led there just now.
+            let seen_there = !stale && view.content().now.address == Some(address);
+            let at_mine =
+                async { if seen_there { None } else { Some(self.question(Duration::ZERO, Some(address)).await) } };
+            let (fresh, at_mine) = tokio::join!(fresh, at_mine);
+            if let Some(newer) = counted(fresh)? {
+                self.compare(&view, &newer)?;
+                view = newer;
+            }
+            there = counted(at_mine)?;
+        }
+        if let Some(found) = there.as_ref().and_then(|there| history_contradiction(&view, there)) {
+            return Err(Failure::Lying(Box::new(found)));
+        }
+        self.compare_with_remembered(&view)?;
+        let mut testimony = view.testimony();
+        testimony.there = there.as_ref().map(|there| there.content().now.clone());
+        Ok(Answer { testimony, view, there })
+    }
+
+    /// The first answer; a look that was still going on is waited for once more while there is time.
+    async fn first_view(&self) -> Result<Verified<View>, Missing> {
+        let view = self.question(DEFAULT_MAX_AGE, None).await?;
+        if view.content().now.outcome != Outcome::Pending || self.deadline.left() < Duration::from_secs(1) {
+            return Ok(view);
+        }
+        Ok(self.question(DEFAULT_MAX_AGE, None).await.unwrap_or(view))
+    }
+
+    async fn question(
+        &self,
+        max_age: Duration,
+        address: Option<std::net::SocketAddr>,
+    ) -> Result<Verified<View>, Missing> {
+        let nonce = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let question = Question {
+            max_age,
+            address: address.map(|address| address.ip()),
+            // A second is left for the way back.
+            wait: self
+                .deadline
+                .left()
+                .saturating_sub(Duration::from_millis(500))
+                .clamp(Duration::from_secs(1), LONGEST_WAIT),
+            nonce: Some(nonce),
+            ..Question::about(self.service.clone())
+        };
+        let answer = self.vantage.view(question, self.deadline);
+        tokio::time::timeout_at(self.deadline.instant(), answer).await.unwrap_or(Err(Missing::Timeout))
+    }
+
+    fn compare(&self, one: &Verified<View>, other: &Verified<View>) -> Result<(), Failure> {
+        contradiction(one, other).map_or(Ok(()), |found| Err(Failure::Lying(Box::new(found))))
+    }
+
+    fn compare_with_remembered(&self, view: &Verified<View>) -> Result<(), Failure> {
+        let key = (self.vantage.id(), self.service.clone());
+        let mut remembered = self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(earlier) = remembered.get(&key) {
+            self.compare(earlier, view)?;
+        }
+        if remembered.len() >= REMEMBERED_VIEWS {
+            remembered.clear();
+        }
+        remembered.insert(key, view.clone());
+        Ok(())
+    }
+}
+
+/// A cross-check that was not answered is silence; one that was answered wrongly drops the vantage point.
+fn counted(answer: Option<Result<Verified<View>, Missing>>) -> Result<Option<Verified<View>>, Missing> {
+    match answer {
+        Some(Err(missing)) if missing.is_dropped() => Err(missing),
+        Some(Ok(view)) => Ok(Some(view)),
+        Some(Err(_)) | None => Ok(None),
+    }
+}
+
+/// My address, where a view's look shows another key than mine.
+fn differing_address(local: &Observation, view: &View) -> Option<std::net::SocketAddr> {
+    let (mine, other) = (local.proved()?, view.now.proved()?);
+    if mine.key == other.key { None } else { local.address }
+}
+
+fn is_stale(view: &View) -> bool {
+    view.issued_at.since(view.now.at) > CURRENT
+}
+
+/// What has come in so far.
+struct Gathered {
+    evidence: Evidence,
+    vantages: Vec<Arc<dyn VantagePoint>>,
+    heard: Vec<bool>,
+    views: Vec<ReportedView>,
+    dropped: Vec<Dropped>,
+    missing: Vec<MissingView>,
+    proofs: Vec<Contradiction>,
+}
+
+impl Gathered {
+    fn new(mut evidence: Evidence, vantages: &[Arc<dyn VantagePoint>]) -> Self {
+        for vantage in vantages {
+            evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
+        }
+        Self {
+            evidence,
+            vantages: vantages.to_vec(),
+            heard: vec![false; vantages.len()],
+            views: Vec::new(),
+            dropped: Vec::new(),
+            missing: Vec::new(),
+            proofs: Vec::new(),
+        }
+    }
+
+    fn open(&self) -> Vec<VantageId> {
+        let unheard = self.vantages.iter().zip(&self.heard).filter(|(_, heard)| !**heard);
+        unheard.map(|(vantage, _)| vantage.id()).collect()
+    }
+
+    fn take(&mut self, index: usize, answer: Result<Answer, Failure>) {
+        let Some(vantage) = self.vantages.get(index).cloned() else { return };
+        if let Some(heard) = self.heard.get_mut(index) {
+            *heard = true;
+        }
+        match answer {
+            Ok(answer) => self.take_view(vantage.as_ref(), answer),
+            Err(Failure::Missing(why)) => self.take_failure(vantage.as_ref(), why),
+            Err(Failure::Lying(proof)) => {
+                self.take_failure(vantage.as_ref(), Missing::Lying(proof.what));
+                self.proofs.push(*proof);
+            }
+        }
+    }
+
+    fn take_view(&mut self, vantage: &dyn VantagePoint, answer: Answer) {
+        let region = vantage.region().or_else(|| answer.view.content().region.clone());
+        self.evidence.ask(Asked { vantage: vantage.id(), region: region.clone(), rir: vantage.rir() });
+        self.evidence.add(answer.testimony);
+        self.views.push(ReportedView {
+            vantage: vantage.id(),
+            label: vantage.label(),
+            region,
+            view: answer.view,
+            there: answer.there,
+        });
+    }
+
+    fn take_failure(&mut self, vantage: &dyn VantagePoint, why: Missing) {
+        let (vantage, label) = (vantage.id(), vantage.label());
+        if why.is_dropped() {
+            self.dropped.push(Dropped { vantage, label, why });
+        } else {
+            self.missing.push(MissingView { vantage, label, why });
+        }
+    }
+
+    /// Those not heard when the decision fell.
+    fn close(&mut self, deadline: Deadline) {
+        let why = if deadline.left().is_zero() { Missing::Timeout } else { Missing::NotNeeded };
+        for index in 0..self.vantages.len() {
+            if self.heard.get(index) == Some(&false) {
+                self.take(index, Err(Failure::Missing(why.clone())));
+            }
+        }
+    }
+
+    fn into_report(self, policy: &'static str, verdict: Verdict, elapsed: Duration) -> Report {
+        Report {
+            policy,
+            verdict,
+            elapsed,
+            evidence: self.evidence,
+            views: self.views,
+            dropped: self.dropped,
+            missing: self.missing,
+            proofs: self.proofs,
+        }
+    }
+}

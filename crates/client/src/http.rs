@@ -1,0 +1,178 @@
+//! One GET over pinned TLS, with every size and time bounded.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use hyper::client::conn::http1::{self, SendRequest};
+use hyper::header::{HOST, USER_AGENT};
+use hyper_util::rt::TokioIo;
+use parallax_core::{Host, VantageId};
+use parallax_proto::{SIGNATURE_HEADER, Signed};
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use crate::pin::{PinError, PinVerifier};
+use crate::url::VantageUrl;
+use crate::vantage::{Deadline, Missing};
+
+/// Connections kept for the next question.
+const IDLE_CONNECTIONS: usize = 4;
+
+/// The largest problem document that is read.
+const LARGEST_PROBLEM: usize = 16 * 1024;
+
+type Connection = SendRequest<Empty<Bytes>>;
+
+/// Asks one node, keeping connections alive between questions.
+pub(crate) struct Channel {
+    url: VantageUrl,
+    verifier: Arc<PinVerifier>,
+    connector: TlsConnector,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Channel {
+    pub(crate) fn new(url: VantageUrl) -> Result<Self, Missing> {
+        let verifier = PinVerifier::new(url.pin());
+        let config = verifier.client_config().map_err(|error| Missing::Certificate(error.to_string()))?;
+        Ok(Self { url, verifier, connector: TlsConnector::from(Arc::new(config)), idle: Mutex::new(Vec::new()) })
+    }
+
+    /// The vantage id that the last handshake was verified against.
+    pub(crate) fn met(&self) -> Option<VantageId> {
+        self.verifier.met()
+    }
+
+    /// A signed body of at most `limit` bytes.
+    pub(crate) async fn get(&self, path: &str, limit: usize, deadline: Deadline) -> Result<Signed, Missing> {
+        tokio::time::timeout_at(deadline.instant(), self.exchange(path, limit)).await.unwrap_or(Err(Missing::Timeout))
+    }
+
+    async fn exchange(&self, path: &str, limit: usize) -> Result<Signed, Missing> {
+        // The node may have closed an idle connection meanwhile; that is no failure, a new one is opened.
+        while let Some(mut connection) = self.take_idle() {
+            match self.send(&mut connection, path).await {
+                Ok(response) => return self.receive(connection, response, limit).await,
+                Err(error) if error.is_closed() || error.is_canceled() || error.is_incomplete_message() => continue,
+                Err(error) => return Err(Missing::Protocol(error.to_string())),
+            }
+        }
+        let mut connection = self.connect().await?;
+        let response = self.send(&mut connection, path).await.map_err(|error| Missing::Protocol(error.to_string()))?;
+        self.receive(connection, response, limit).await
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.retain(|connection| !connection.is_closed());
+        idle.pop()
+    }
+
+    async fn send(
+        &self,
+        connection: &mut Connection,
+        path: &str,
+    ) -> Result<http::Response<hyper::body::Incoming>, hyper::Error> {
+        connection.ready().await?;
+        let mut request = http::Request::new(Empty::new());
+        if let Ok(uri) = path.parse() {
+            *request.uri_mut() = uri;
+        }
+        if let Ok(host) = self.url.authority().parse() {
+            request.headers_mut().insert(HOST, host);
+        }
+        request.headers_mut().insert(USER_AGENT, http::HeaderValue::from_static(USER_AGENT_NAME));
+        connection.send_request(request).await
+    }
+
+    async fn receive(
+        &self,
+        connection: Connection,
+        response: http::Response<hyper::body::Incoming>,
+        limit: usize,
+    ) -> Result<Signed, Missing> {
+        let (head, body) = response.into_parts();
+        let limit = if head.status.is_success() { limit } else { LARGEST_PROBLEM };
+        let body = Limited::new(body, limit).collect().await.map_err(|error| {
+            if error.is::<LengthLimitError>() { Missing::TooLarge(limit) } else { Missing::Protocol(error.to_string()) }
+        })?;
+        let body = body.to_bytes();
+        self.keep(connection);
+        if !head.status.is_success() {
+            return Err(Missing::Refused { status: head.status.as_u16(), detail: problem_detail(&body) });
+        }
+        let signature = head.headers.get(SIGNATURE_HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let body = String::from_utf8(body.into()).map_err(|_| Missing::Protocol("the answer is not UTF-8".into()))?;
+        Ok(Signed { body, signature: signature.to_owned() })
+    }
+
+    fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < IDLE_CONNECTIONS && !connection.is_closed() {
+            idle.push(connection);
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Missing> {
+        let unreachable = |error: std::io::Error| Missing::Unreachable(error.to_string());
+        let stream = self.connect_tcp().await?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+        let name = match self.url.host() {
+            Host::Name(name) => {
+                ServerName::try_from(name.clone()).map_err(|error| Missing::Unreachable(error.to_string()))?
+            }
+            Host::Address(address) => ServerName::from(*address),
+        };
+        let stream = self.connector.connect(name, stream).await.map_err(|error| self.tls_failure(&error))?;
+        let (sender, connection) = http1::Builder::new()
+            .max_headers(64)
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| Missing::Protocol(error.to_string()))?;
+        // Ends with the sender, or when the node closes.
+        tokio::spawn(connection);
+        Ok(sender)
+    }
+
+    async fn connect_tcp(&self) -> Result<TcpStream, Missing> {
+        let port = self.url.port();
+        let result = match self.url.host() {
+            Host::Address(address) => TcpStream::connect(SocketAddr::new(*address, port)).await,
+            Host::Name(name) => TcpStream::connect((name.as_str(), port)).await,
+        };
+        result.map_err(|error| Missing::Unreachable(error.to_string()))
+    }
+
+    fn tls_failure(&self, error: &std::io::Error) -> Missing {
+        use rustls::{CertificateError, Error};
+        let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
+            return Missing::Unreachable(error.to_string());
+        };
+        match tls {
+            Error::InvalidCertificate(CertificateError::Other(other)) => {
+                match (other.0.downcast_ref::<PinError>(), self.url.pin()) {
+                    (Some(pin), Some(expected)) => Missing::WrongPin { expected, found: pin.found },
+                    _ => Missing::Certificate(other.0.to_string()),
+                }
+            }
+            Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Missing::Certificate(tls.to_string()),
+            _ => Missing::Unreachable(tls.to_string()),
+        }
+    }
+}
+
+/// What we call ourselves.
+const USER_AGENT_NAME: &str = concat!("parallax/", env!("CARGO_PKG_VERSION"));
+
+/// `detail` of a problem document (RFC 9457), shortened and without control characters: it is a stranger's text.
+fn problem_detail(body: &[u8]) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Problem {
+        detail: String,
+    }
+    let problem: Problem = serde_json::from_slice(body).ok()?;
+    Some(problem.detail.chars().filter(|c| !c.is_control()).take(200).collect())
+}

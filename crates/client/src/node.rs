@@ -1,0 +1,145 @@
+//! A node as a vantage point.
+
+use std::sync::{Mutex, PoisonError};
+
+use futures_util::future::BoxFuture;
+use parallax_core::{Timestamp, VantageId};
+use parallax_probe::AwsLc;
+use parallax_proto::{
+    BadSignature, Descriptor, Expected, LARGEST_DESCRIPTOR, LARGEST_VIEW, Question, Signed, StatementKey, Verified,
+    View, ViewError,
+};
+
+use crate::clock::now;
+use crate::http::Channel;
+use crate::url::VantageUrl;
+use crate::vantage::{Deadline, Missing, VantagePoint};
+
+/// A node behind its pin. The statement key comes from its descriptor, which is asked for beside the first question and
+/// kept as long as it counts.
+pub struct NodeVantage {
+    id: VantageId,
+    url: VantageUrl,
+    channel: Channel,
+    known: Mutex<Option<Known>>,
+}
+
+/// What is kept of a verified descriptor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The key that signs its views.
+    pub statement_key: StatementKey,
+    /// The region its operator claims.
+    pub region: Option<String>,
+    /// The registry of its address.
+    pub rir: Option<String>,
+    /// Until when the descriptor counts.
+    pub valid_until: Timestamp,
+}
+
+impl Known {
+    fn of(descriptor: &Verified<Descriptor>) -> Self {
+        let descriptor = descriptor.content();
+        Self {
+            statement_key: descriptor.statement_key,
+            region: descriptor.region.clone(),
+            rir: descriptor.rir.clone(),
+            valid_until: descriptor.valid_until,
+        }
+    }
+}
+
+/// A vantage point was named without the pin that says who it must be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} has no pin; add #VANTAGE-ID (the node prints its id when it starts), or use --trust-first to pin what is met now"
+)]
+pub struct NoPin(pub VantageUrl);
+
+impl NodeVantage {
+    /// A node to be asked at `url`, whose pin says who it must be. What is already known of it saves a question.
+    pub fn new(url: VantageUrl, known: Option<Known>) -> Result<Self, NoPin> {
+        let id = url.pin().ok_or_else(|| NoPin(url.clone()))?;
+        // The settings of a pinned channel are constants; they fail only if the provider were built without TLS.
+        let channel = Channel::new(url.clone()).map_err(|_| NoPin(url.clone()))?;
+        Ok(Self { id, url, channel, known: Mutex::new(known) })
+    }
+
+    /// Meets the node at `url` and returns its verified descriptor. Without a pin it believes the vantage id that it
+    /// meets: the caller must say so to the user, and pin it.
+    pub async fn discover(url: &VantageUrl, deadline: Deadline) -> Result<Verified<Descriptor>, Missing> {
+        let channel = Channel::new(url.clone())?;
+        let signed = channel.get("/v1/vantage", LARGEST_DESCRIPTOR, deadline).await?;
+        let id = url.pin().or(channel.met()).ok_or_else(|| Missing::Certificate("no certificate was met".into()))?;
+        Ok(Descriptor::verify(&AwsLc, id, signed, now())?)
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> &VantageUrl {
+        &self.url
+    }
+
+    /// What is known of it by now.
+    pub fn known(&self) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn learn(&self, deadline: Deadline) -> Result<Known, Missing> {
+        let signed = self.channel.get("/v1/vantage", LARGEST_DESCRIPTOR, deadline).await?;
+        let known = Known::of(&Descriptor::verify(&AwsLc, self.id, signed, now())?);
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
+        Ok(known)
+    }
+
+    async fn ask(&self, question: &Question, deadline: Deadline) -> Result<Verified<View>, Missing> {
+        let path = question.to_path();
+        let answer = self.channel.get(&path, LARGEST_VIEW, deadline);
+        let kept = self.known().filter(|known| known.valid_until > now());
+        let Some(kept) = kept else {
+            // Both at once: a first question costs no second round trip.
+            let (answer, known) = tokio::join!(answer, self.learn(deadline));
+            return self.verify(question, known?.statement_key, answer?);
+        };
+        let answer = answer.await?;
+        match self.verify(question, kept.statement_key, answer.clone()) {
+            // The statement key may have been replaced since: fetch the descriptor once, then judge.
+            Err(Missing::View(ViewError::Signature(BadSignature::Mismatch))) => {
+                let known = self.learn(deadline).await?;
+                self.verify(question, known.statement_key, answer)
+            }
+            judged => judged,
+        }
+    }
+
+    fn verify(
+        &self,
+        question: &Question,
+        statement_key: StatementKey,
+        signed: Signed,
+    ) -> Result<Verified<View>, Missing> {
+        let expected = Expected { vantage: self.id, statement_key, question, now: now() };
+        Ok(View::verify(&AwsLc, &expected, signed)?)
+    }
+}
+
+impl VantagePoint for NodeVantage {
+    fn id(&self) -> VantageId {
+        self.id
+    }
+
+    fn label(&self) -> String {
+        self.url.authority()
+    }
+
+    fn region(&self) -> Option<String> {
+        self.known()?.region
+    }
+
+    fn rir(&self) -> Option<String> {
+        self.known()?.rir
+    }
+
+    fn view(&self, question: Question, deadline: Deadline) -> BoxFuture<'_, Result<Verified<View>, Missing>> {
+        Box::pin(async move { self.ask(&question, deadline).await })
+    }
+}

@@ -1,0 +1,114 @@
+//! What can be asked.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use parallax_core::VantageId;
+use parallax_proto::{DescriptorError, Question, Verified, View, ViewError};
+use tokio::time::Instant;
+
+/// Until when an answer is of use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// That long from now.
+    pub fn within(time: Duration) -> Self {
+        Self(Instant::now() + time)
+    }
+
+    /// What is left.
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+
+    /// The moment itself.
+    pub fn instant(self) -> Instant {
+        self.0
+    }
+}
+
+/// A place in the network that can look. Nodes, peers and adapters to other networks are asked alike.
+pub trait VantagePoint: Send + Sync {
+    /// Its identity: reputation hangs on it, and it is counted once however often it is named.
+    fn id(&self) -> VantageId;
+
+    /// How people find it, such as `192.0.2.7:8443`.
+    fn label(&self) -> String;
+
+    /// The region its operator claims, as far as known by now.
+    fn region(&self) -> Option<String>;
+
+    /// The regional Internet registry of its address, as far as known by now.
+    fn rir(&self) -> Option<String>;
+
+    /// Asks it. What comes back was verified against this very question.
+    fn view(&self, question: Question, deadline: Deadline) -> BoxFuture<'_, Result<Verified<View>, Missing>>;
+}
+
+/// Why there is no view.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Missing {
+    /// It could not be reached.
+    #[error("it can't be reached: {0}")]
+    Unreachable(String),
+    /// It did not answer in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// The verdict stood before it answered.
+    #[error("not waited for: the verdict stood without it")]
+    NotNeeded,
+    /// It refused to answer.
+    #[error("it refused with HTTP status {status}{}", detail.as_deref().map(|detail| format!(" ({detail})")).unwrap_or_default())]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// The problem document's detail.
+        detail: Option<String>,
+    },
+    /// What it said is no HTTP answer.
+    #[error("it does not speak HTTP as a node does: {0}")]
+    Protocol(String),
+    /// It is not the one that the pin names.
+    #[error("its certificate chains to {}, not to the pinned {expected}", found.map_or_else(|| "no vantage point's CA".to_owned(), |id| id.to_string()))]
+    WrongPin {
+        /// The pin.
+        expected: VantageId,
+        /// Whom it chains to, if to anyone.
+        found: Option<VantageId>,
+    },
+    /// Its certificate does not hold.
+    #[error("its TLS certificate does not hold: {0}")]
+    Certificate(String),
+    /// Its descriptor does not hold.
+    #[error("{0}")]
+    Descriptor(#[from] DescriptorError),
+    /// Its view does not hold.
+    #[error("{0}")]
+    View(#[from] ViewError),
+    /// Its answer is larger than any may be.
+    #[error("its answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// Its views contradict each other.
+    #[error("lying-vantage: {0}")]
+    Lying(&'static str),
+}
+
+impl Missing {
+    /// Whether it answered, but nothing that may count: dropped, not missing.
+    pub fn is_dropped(&self) -> bool {
+        match self {
+            Missing::Unreachable(_)
+            | Missing::Timeout
+            | Missing::NotNeeded
+            | Missing::Refused { .. }
+            | Missing::Protocol(_) => false,
+            Missing::WrongPin { .. }
+            | Missing::Certificate(_)
+            | Missing::Descriptor(_)
+            | Missing::View(_)
+            | Missing::TooLarge(_)
+            | Missing::Lying(_) => true,
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The rules that turn evidence into a verdict. Pure and total: the same evidence and moment give the same verdict in
+//! the command, the library, the simulation and the browser.
+
+mod evidence;
+mod majority;
+mod memory;
+mod mpic;
+mod quorum;
+mod reasons;
+mod unanimous;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::evidence::{Evidence, Testimony};
+use crate::id::VantageId;
+use crate::observation::{Met, Observation};
+use crate::time::Timestamp;
+use crate::verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
+
+pub use mpic::least_asked;
+
+/// A rule that turns evidence into a verdict (`docs/protocols/evidence.md`).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Policy {
+    /// The default: one word per view, three judgements, one table.
+    Evidence {
+        /// Whether a private key that most remember long is trusted when too few answer.
+        accept_private: bool,
+    },
+    /// Panorama: the share of looks with my key.
+    Majority {
+        /// The share that is enough.
+        threshold: Share,
+        /// Fewer looks than this decide nothing; 3 by default, 1 in the original.
+        min_views: usize,
+    },
+    /// Perspectives: my certificate at a quorum, now and over time.
+    Quorum {
+        /// The share that makes the quorum.
+        threshold: Share,
+        /// For how long it must have held.
+        min_duration: Duration,
+    },
+    /// Secure Mirrors: local and the first three looks agree in everything.
+    Unanimous,
+    /// CA/Browser Forum Baseline Requirements 3.2.2.9: multi-perspective corroboration.
+    Mpic,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Policy::Evidence { accept_private: false }
+    }
+}
+
+impl Policy {
+    /// The names of all policies, the default first.
+    pub const NAMES: [&'static str; 5] = ["evidence", "majority", "quorum", "unanimous", "mpic"];
+
+    /// The policy of that name with its default settings.
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "evidence" => Some(Policy::Evidence { accept_private: false }),
+            "majority" => Some(Policy::Majority { threshold: Share::HALF, min_views: 3 }),
+            "quorum" => Some(Policy::Quorum { threshold: Share::THREE_QUARTERS, min_duration: Duration::ZERO }),
+            "unanimous" => Some(Policy::Unanimous),
+            "mpic" => Some(Policy::Mpic),
+            _ => None,
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Policy::Evidence { .. } => "evidence",
+            Policy::Majority { .. } => "majority",
+            Policy::Quorum { .. } => "quorum",
+            Policy::Unanimous => "unanimous",
+            Policy::Mpic => "mpic",
+        }
+    }
+
+    /// Decides. Views that contradict their own vantage point were dropped before (`lying-vantage`).
+    pub fn decide(&self, evidence: &Evidence, now: Timestamp) -> Verdict {
+        match self {
+            Policy::Evidence { accept_private } => evidence::decide(evidence, *accept_private, now),
+            Policy::Majority { threshold, min_views } => majority::decide(evidence, *threshold, *min_views),
+            Policy::Quorum { threshold, min_duration } => quorum::decide(evidence, *threshold, *min_duration, now),
+            Policy::Unanimous => unanimous::decide(evidence),
+            Policy::Mpic => mpic::decide(evidence, now),
+        }
+    }
+
+    /// Whether no answer of the vantage points in `open` (asked, not yet heard) could change the decision. The rule and
+    /// the reasons may still become others.
+    pub fn is_settled(&self, evidence: &Evidence, open: &[VantageId], now: Timestamp) -> bool {
+        if open.is_empty() {
+            return true;
+        }
+        match self {
+            Policy::Evidence { accept_private } => evidence::is_settled(evidence, *accept_private, open, now),
+            Policy::Majority { threshold, min_views } => majority::is_settled(evidence, *threshold, *min_views, open),
+            Policy::Quorum { threshold, min_duration } => {
+                quorum::is_settled(evidence, *threshold, *min_duration, open, now)
+            }
+            Policy::Unanimous => unanimous::is_settled(evidence, open),
+            Policy::Mpic => mpic::is_settled(evidence, open, now),
+        }
+    }
+}
+
+/// A share between 0 and 1, both included.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+pub struct Share(f64);
+
+/// The number was no share.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not a share between 0 and 1, such as 0.75")]
+pub struct BadShare(String);
+
+impl Share {
+    const HALF: Share = Share(0.5);
+    const THREE_QUARTERS: Share = Share(0.75);
+
+    /// A share.
+    pub fn new(value: f64) -> Result<Self, BadShare> {
+        if (0.0..=1.0).contains(&value) { Ok(Self(value)) } else { Err(BadShare(value.to_string())) }
+    }
+
+    /// The number.
+    pub fn value(self) -> f64 {
+        self.0
+    }
+
+    /// The smallest number of `of` that reaches this share, half rounded up, at least 1.
+    fn rounded_of(self, of: usize) -> usize {
+        ((of as f64 * self.0 + 0.5).floor() as usize).clamp(1, of.max(1))
+    }
+
+    /// Whether `part` of `of` reaches this share, inclusively.
+    fn is_reached(self, part: usize, of: usize) -> bool {
+        // The tolerance makes 7 of 10 reach 0.7, which binary fractions would deny.
+        part as f64 + 1e-9 >= self.0 * of as f64
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Share {
+    type Err = BadShare;
+
+    fn from_str(text: &str) -> Result<Self, BadShare> {
+        let value = text.parse().map_err(|_| BadShare(text.chars().take(40).collect()))?;
+        Self::new(value).map_err(|_| BadShare(text.chars().take(40).collect()))
+    }
+}
+
+/// How another look compares with mine.
+pub fn compare(mine: &Observation, other: &Observation) -> Agreement {
+    match (mine.proved(), other.proved()) {
+        (Some(mine), Some(other)) if mine.leaf == other.leaf => Agreement::SameLeaf,
+        (Some(mine), Some(other)) if mine.key == other.key => Agreement::SameKey,
+        (Some(mine), Some(other)) if mine.ca_id == other.ca_id => Agreement::SameCa,
+        (Some(_), Some(_)) => Agreement::Differs,
+        _ => Agreement::NothingSeen,
+    }
+}
+
+/// What the small policies share: my key, the looks, and how many show it.
+struct Tally<'a> {
+    mine: Option<&'a Met>,
+    looks: Vec<(&'a Testimony, &'a Met)>,
+    agree: usize,
+}
+
+impl<'a> Tally<'a> {
+    fn of(evidence: &'a Evidence) -> Self {
+        let mine = evidence.local().now.proved();
+        let looks: Vec<_> =
+            evidence.views().iter().filter_map(|view| view.look.now.proved().map(|met| (view, met))).collect();
+        let agree = looks.iter().filter(|(_, met)| mine.is_some_and(|mine| mine.key == met.key)).count();
+        Self { mine, looks, agree }
+    }
+
+    fn differ(&self) -> usize {
+        self.looks.len() - self.agree
+    }
+}
+
+/// A verdict of a policy that says *for* where a look shows my key and *against* where it shows another.
+fn plain_verdict(evidence: &Evidence, decision: Decision, rule: Rule, reasons: Vec<String>) -> Verdict {
+    let judged = evidence.views().iter().map(|view| {
+        let agrees = compare(&evidence.local().now, &view.look.now);
+        let word = match agrees {
+            Agreement::SameLeaf | Agreement::SameKey => Word::For,
+            Agreement::SameCa | Agreement::Differs => Word::Against,
+            Agreement::NothingSeen => Word::Aside,
+        };
+        Judged { vantage: view.vantage, agrees, word }
+    });
+    Verdict { decision, rule, reasons, judged: judged.collect(), counts: counts(evidence) }
+}
+
+fn counts(evidence: &Evidence) -> Counts {
+    let tally = Tally::of(evidence);
+    Counts {
+        asked: evidence.asked().len(),
+        answered: evidence.views().len(),
+        agree: tally.agree,
+        differ: if tally.mine.is_some() { tally.differ() } else { 0 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares() {
+        for (share, of, wanted) in [(0.75, 4, 3), (0.75, 2, 2), (0.5, 5, 3), (0.5, 3, 2), (0.0, 3, 1), (1.0, 3, 3)] {
+            assert_eq!(Share::new(share).unwrap().rounded_of(of), wanted, "{share} of {of}");
+        }
+        assert!(Share::new(0.7).unwrap().is_reached(7, 10));
+        assert!(!Share::new(0.7).unwrap().is_reached(10, 20));
+        for bad in ["", "1.1", "-0.1", "NaN", "inf", "half"] {
+            assert!(bad.parse::<Share>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_name_names_a_policy() {
+        for name in Policy::NAMES {
+            assert_eq!(Policy::named(name).unwrap().name(), name);
+        }
+        assert_eq!(Policy::named("vote"), None);
+    }
+}
