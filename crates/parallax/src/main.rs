@@ -1,1 +1,47 @@
-fn main() {}
+//! The `parallax` command: arguments, configuration, output. The work is done by the crates below it.
+
+mod args;
+mod clock;
+mod commands;
+mod failure;
+mod logs;
+mod output;
+mod progress;
+mod settings;
+mod usage;
+mod vantages;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let status = match Cli::try_parse() {
+        Ok(cli) => run(&cli).unwrap_or_else(|failure| report(&failure)),
+        Err(error) => usage::answer(&error).unwrap_or_else(|failure| report(&failure)),
+    };
+    ExitCode::from(status)
+}
+
+fn run(cli: &Cli) -> Result<u8, Failure> {
+    let config = cli.config.as_deref();
+    match &cli.command {
+        Command::Check(args) => commands::check::run(args, config),
+        Command::Observe(args) => commands::observe::run(args, config),
+        Command::Serve(_) => todo!(),
+        Command::Vantage(args) => commands::vantage::run(args, config),
+        Command::Config(args) => commands::config::run(args, config),
+        Command::Completions(args) => commands::packaging::completions(args),
+        Command::Man(args) => commands::packaging::man(args),
+    }
+}
+
+fn report(failure: &Failure) -> u8 {
+    if let Some(sentence) = failure.sentence() {
+        output::say(sentence);
+    }
+    failure.status
+}

@@ -357,7 +357,8 @@ fn same_moment_another_content(old: &View, new: &View) -> bool {
     old.now.at == new.now.at && old.now.address.is_some() && old.now.address == new.now.address && old.now != new.now
 }
 
-/// A full history drops what was held shortest, so only a span that had a better right to its place is missed.
+/// A full history keeps three quarters of its rows for what was held longest; what had a right to one of those is missed
+/// when it is gone, what was held shorter may have made room.
 fn is_lost(span: &Timespan, history: &[Timespan]) -> bool {
     let kept = history.iter().any(|now| {
         now.leaf == span.leaf
@@ -365,6 +366,7 @@ fn is_lost(span: &Timespan, history: &[Timespan]) -> bool {
             && now.first_seen <= span.first_seen
             && now.last_seen >= span.last_seen
     });
-    let crowded_out = history.len() >= MAX_SPANS && history.iter().all(|now| now.held() >= span.held());
+    let held_as_long = history.iter().filter(|now| now.held() >= span.held()).count();
+    let crowded_out = history.len() >= MAX_SPANS && held_as_long >= MAX_SPANS - MAX_SPANS / 4;
     !kept && !crowded_out
 }

@@ -1,6 +1,8 @@
 //! What is believed and what is not: descriptors and views under a pure-Rust suite, with every lie an attacker on the
 //! way, or a vantage point itself, could try.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::time::Duration;
 
 use base64::Engine as _;

@@ -1,5 +1,12 @@
-//! Remembering: two contracts, one behaviour battery, one module per engine.
+//! Remembering: two contracts, one behaviour battery (`tests/battery`), one module per engine.
 
+mod error;
+mod sqlite;
 mod traits;
 
-pub use traits::{HistoryStore, Known, Listed, Listing, Record, Records, StoreError, Version};
+pub use error::StoreError;
+pub use sqlite::{SqliteOptions, SqliteStore, TransactionMetrics};
+pub use traits::{
+    HistoryStore, Known, Listed, Listing, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAGE, MAX_RANGE_BYTES,
+    MAX_RECORD_BYTES, Record, Records, Version,
+};

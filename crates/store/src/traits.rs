@@ -4,18 +4,44 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use parallax_core::{History, Look, ServiceId, Timestamp};
+use parallax_core::{History, Look, Outcome, ServiceId, Timestamp};
+
+use crate::error::StoreError;
+
+/// Most rows that one listing or range gives, whatever its limit says; the rest is on the next page.
+pub const MAX_PAGE: usize = 10_000;
+
+/// Longest namespace of a record, in bytes.
+pub const MAX_NAMESPACE_BYTES: usize = 64;
+
+/// Longest key of a record, in bytes: what fits into an index of every engine.
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// Largest content of a record, in bytes.
+pub const MAX_RECORD_BYTES: usize = 1 << 20;
+
+/// Most content that one range gives, in bytes.
+pub const MAX_RANGE_BYTES: usize = 16 << 20;
 
 /// What a store knows of one service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// Timespans and authority.
     pub history: History,
-    /// The newest look, failed ones too; `None` when the history came from an import alone.
+    /// The newest look by its own time, failed ones too; `None` when the history came from an import alone. Of two looks
+    /// with the same time the first stays: a vantage point that signs two for one moment would convict itself.
     pub latest: Option<Look>,
 }
 
-/// Which services to list, in canonical order.
+impl Known {
+    /// When a certificate was last seen, proved or not; `None` when never.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        let latest = self.latest.as_ref().map(|look| &look.now).filter(|now| now.outcome == Outcome::Seen);
+        self.history.last_seen().max(latest.map(|now| now.at))
+    }
+}
+
+/// Which services to list, in canonical order: by the bytes of the canonical spelling.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
     /// Only services after this one; for paging.
@@ -24,7 +50,7 @@ pub struct Listing {
     pub seen_since: Option<Timestamp>,
     /// Only services whose newest sight is before this moment (or that were never seen).
     pub not_seen_since: Option<Timestamp>,
-    /// At most this many rows.
+    /// At most this many rows, and at most [`MAX_PAGE`].
     pub limit: usize,
 }
 
@@ -38,6 +64,9 @@ pub struct Listed {
 }
 
 /// Observations and timespans: typed and hot.
+///
+/// A write is queued when its method is called, not when its future is first polled, and dropping the future does not
+/// take it back: a look that many wait for can't be cancelled by one of them.
 pub trait HistoryStore: Send + Sync {
     /// Takes in one look ([`History::absorb`]) and resolves once that is on disk, with what is known then. Looks at one
     /// service are absorbed in the order of the calls.
@@ -46,17 +75,19 @@ pub trait HistoryStore: Send + Sync {
     /// What is known of a service; `None` when nothing is.
     fn known(&self, service: &ServiceId) -> BoxFuture<'_, Result<Option<Arc<Known>>, StoreError>>;
 
-    /// Merges a history from elsewhere ([`History::merge`]); doing it twice changes nothing. Resolves once on disk.
+    /// Merges a history from elsewhere ([`History::merge`]); doing it twice changes nothing. Resolves once on disk. The
+    /// service is known from then on, even if the history is empty.
     fn import(&self, service: &ServiceId, history: History) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Services in canonical order.
     fn services(&self, listing: Listing) -> BoxFuture<'_, Result<Vec<Listed>, StoreError>>;
 
-    /// Forgets a service; `false` when it was not known.
+    /// Forgets a service, also one whose rows are damaged; `false` when it was not known. Resolves once on disk.
     fn forget(&self, service: &ServiceId) -> BoxFuture<'_, Result<bool, StoreError>>;
 }
 
-/// A record's version, from 1; it grows by one with each write.
+/// A record's version, from 1; it grows by one with each write. A record that was deleted and written again begins at 1
+/// again, so whoever deletes and recreates under one key tells the generations apart by content.
 pub type Version = u64;
 
 /// One record of [`Records`].
@@ -71,6 +102,10 @@ pub struct Record {
 }
 
 /// Small versioned records in namespaces: what mirrors, channels, hub and janus keep.
+///
+/// Namespaces have 1 to [`MAX_NAMESPACE_BYTES`] bytes, keys 1 to [`MAX_KEY_BYTES`], contents at most
+/// [`MAX_RECORD_BYTES`]; namespaces and keys hold no U+0000, which not every engine can store. Anything else is
+/// [`StoreError::Unfit`]. Writes are queued as in [`HistoryStore`]; those of one key happen in the order of the calls.
 pub trait Records: Send + Sync {
     /// One record.
     fn get(&self, namespace: &str, key: &str) -> BoxFuture<'_, Result<Option<Record>, StoreError>>;
@@ -88,62 +123,12 @@ pub trait Records: Send + Sync {
     /// Deletes if the record's version is still `expected`; [`StoreError::Conflict`] otherwise.
     fn delete(&self, namespace: &str, key: &str, expected: Version) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Records with keys in the range, in key order, at most `limit`.
+    /// Records with keys in the range, in the order of the keys' bytes, at most `limit` and at most [`MAX_PAGE`], and no
+    /// more than [`MAX_RANGE_BYTES`] of content (but always one). The next page begins at the last key followed by U+0001.
     fn range(
         &self,
         namespace: &str,
         keys: Range<String>,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Record>, StoreError>>;
-}
-
-/// What can go wrong in a store.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The database can't be reached, is full or read-only. What is in memory stays true; nothing new is remembered.
-    #[error("the store is not available ({transaction}): {reason}")]
-    Unavailable {
-        /// The named transaction that failed.
-        transaction: &'static str,
-        /// What the engine said.
-        reason: String,
-    },
-    /// Too many writes are waiting.
-    #[error("the store has {waiting} writes waiting and takes no more now")]
-    Busy {
-        /// How many.
-        waiting: usize,
-    },
-    /// Somebody else wrote first.
-    #[error("record {namespace}/{key} has changed meanwhile (expected version {expected:?}, found {found:?})")]
-    Conflict {
-        /// Namespace of the record.
-        namespace: String,
-        /// Key of the record.
-        key: String,
-        /// The version the writer believed in.
-        expected: Option<Version>,
-        /// The version that is there.
-        found: Option<Version>,
-    },
-    /// The database was written by a newer version, or is not one of ours.
-    #[error(
-        "the database has schema {found}, this version knows up to {known}; run a newer parallax, or name another --data directory"
-    )]
-    Schema {
-        /// What the file says.
-        found: i64,
-        /// What this program knows.
-        known: i64,
-    },
-    /// A row can't be read back.
-    #[error("the database holds a damaged row in {table} for {key}: {reason}")]
-    Damaged {
-        /// Which table.
-        table: &'static str,
-        /// Which row.
-        key: String,
-        /// Why.
-        reason: String,
-    },
 }

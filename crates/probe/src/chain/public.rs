@@ -38,14 +38,17 @@ struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    fn ask(
-        &self,
-        during: UnixTime,
-        accept: Option<&dyn Fn(&VerifiedPath<'_>) -> Result<(), Error>>,
-    ) -> Result<VerifiedPath<'a>, Error> {
+    /// Asks for a path that is valid `during`, all of whose issuers are CAs and are `accepted`.
+    fn ask(&self, during: UnixTime, accepted: impl Fn(&Parsed<'_>) -> bool) -> Result<VerifiedPath<'a>, Error> {
         let algorithms = webpki::ALL_VERIFICATION_ALGS;
         let usage = KeyUsage::server_auth();
-        self.entity.verify_for_usage(algorithms, self.anchors, self.sent, during, usage, None, accept)
+        // webpki sees to CA:TRUE and the path lengths, but never looks at keyUsage.
+        let holds = |path: &VerifiedPath<'_>| {
+            let holds = |der: CertificateDer<'_>| Parsed::new(&der).is_some_and(|it| it.may_issue(0) && accepted(&it));
+            let all = path.intermediate_certificates().all(|issuer| holds(issuer.der()));
+            if all { Ok(()) } else { Err(Error::EndEntityUsedAsCa) }
+        };
+        self.entity.verify_for_usage(algorithms, self.anchors, self.sent, during, usage, None, Some(&holds))
     }
 }
 
@@ -65,7 +68,7 @@ pub(super) fn stand(
         Err(_) => return Standing::rootless(broken(leaf)),
     };
     let question = Question { entity: &entity, anchors, sent };
-    match question.ask(unix(at), None) {
+    match question.ask(unix(at), |_| true) {
         Ok(path) => Standing::rooted(standing_of_name(&entity, service), &path),
         Err(Error::CertExpired { .. } | Error::CertNotValidYet { .. }) => out_of_time(&question, leaf, at),
         Err(Error::UnknownIssuer) => Standing::rootless(PublicCa::UnknownIssuer),
@@ -77,17 +80,10 @@ pub(super) fn stand(
 /// its key may be anybody's by now.
 fn out_of_time(question: &Question<'_>, leaf: &Parsed<'_>, at: Timestamp) -> Standing {
     let lapsed = if at < leaf.not_before() { PublicCa::NotYetValid } else { PublicCa::Expired };
-    let issuers_current = |path: &VerifiedPath<'_>| {
-        let current = |der: CertificateDer<'_>| Parsed::new(&der).is_some_and(|issuer| issuer.is_current(at));
-        match path.intermediate_certificates().all(|issuer| current(issuer.der())) {
-            true => Ok(()),
-            false => Err(Error::CertExpired { time: unix(at), not_after: unix(at) }),
-        }
-    };
-    if let Ok(path) = question.ask(within(leaf, at), Some(&issuers_current)) {
+    if let Ok(path) = question.ask(within(leaf, at), |issuer| issuer.is_current(at)) {
         return Standing::rooted(lapsed, &path);
     }
-    match question.ask(all_valid(question.sent, leaf, at), None) {
+    match question.ask(all_valid(question.sent, leaf, at), |_| true) {
         Ok(_) => Standing::rootless(lapsed),
         Err(_) => Standing::rootless(PublicCa::UnknownIssuer),
     }

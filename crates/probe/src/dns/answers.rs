@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::pin::pin;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::{Name, RData, RecordType};
 use parallax_core::{DnsAnswers, Dnssec, Fingerprint, Tlsa, parse_ca_auth};
@@ -36,13 +37,13 @@ impl<'a> Questions<'a> {
 
     /// IPv4 addresses, in the order DNS gave; `None` when the lookup failed.
     pub(crate) async fn a(&self) -> Option<Vec<Ipv4Addr>> {
-        let answer = self.ask(self.name, RecordType::A).await.ok()?;
+        let answer = self.ask(self.name.to_owned(), RecordType::A).await.ok()?;
         Some(answer.records.iter().filter_map(|data| if let RData::A(a) = data { Some(a.0) } else { None }).collect())
     }
 
     /// IPv6 addresses, in the order DNS gave; `None` when the lookup failed.
     pub(crate) async fn aaaa(&self) -> Option<Vec<Ipv6Addr>> {
-        let answer = self.ask(self.name, RecordType::AAAA).await.ok()?;
+        let answer = self.ask(self.name.to_owned(), RecordType::AAAA).await.ok()?;
         let address = |data: &RData| if let RData::AAAA(aaaa) = data { Some(aaaa.0) } else { None };
         Some(answer.records.iter().filter_map(address).collect())
     }
@@ -51,7 +52,7 @@ impl<'a> Questions<'a> {
     pub(crate) async fn key_records(&self) -> KeyRecords {
         let tlsa_name = format!("_{}._tcp.{}", self.port, self.name);
         let (tlsa, auth, caa) =
-            tokio::join!(self.ask(&tlsa_name, RecordType::TLSA), self.climb_ca_auth(), self.climb_caa());
+            tokio::join!(self.ask(tlsa_name, RecordType::TLSA), self.climb_ca_auth(), self.climb_caa());
         let dnssec = match (&tlsa, &auth) {
             (Err(LookupFailed::Bogus), _) | (_, Err(LookupFailed::Bogus)) => Dnssec::Bogus,
             (Ok(tlsa), Ok(auth)) => weaker(Some(tlsa.dnssec), auth.dnssec),
@@ -65,9 +66,7 @@ impl<'a> Questions<'a> {
     /// `_ca-auth` from the name up to its registrable domain; the nearest valid record decides. A name that has none is
     /// passed, a lookup that failed is not: what it hides might have decided.
     async fn climb_ca_auth(&self) -> Result<CaAuth, LookupFailed> {
-        let names = self.ancestors()?.into_iter();
-        let lookups = names.map(|name| async move { self.ask(&format!("_ca-auth.{name}"), RecordType::TXT).await });
-        let mut lookups = stream::iter(lookups).buffered(CLIMBERS);
+        let mut lookups = pin!(self.climb("_ca-auth.", RecordType::TXT)?);
         let mut dnssec = None;
         while let Some(answer) = lookups.next().await {
             let answer = answer?;
@@ -81,9 +80,7 @@ impl<'a> Questions<'a> {
 
     /// CAA from the name up (RFC 8659 section 3); it stops at the registrable domain, above which nobody's hint is.
     async fn climb_caa(&self) -> Result<Vec<String>, LookupFailed> {
-        let names = self.ancestors()?.into_iter();
-        let lookups = names.map(|name| async move { self.ask(&name, RecordType::CAA).await });
-        let mut lookups = stream::iter(lookups).buffered(CLIMBERS);
+        let mut lookups = pin!(self.climb("", RecordType::CAA)?);
         while let Some(answer) = lookups.next().await {
             let answer = answer?;
             if !answer.records.is_empty() {
@@ -93,21 +90,25 @@ impl<'a> Questions<'a> {
         Ok(Vec::new())
     }
 
-    /// The name and its parents up to the registrable domain, nearest first. Owned, so that a look is `Send` for every
-    /// lifetime and can be spawned.
-    fn ancestors(&self) -> Result<Vec<String>, LookupFailed> {
-        let top = psl::domain_str(self.name).unwrap_or(self.name);
-        let climb = std::iter::successors(Some(self.name), |name| name.split_once('.').map(|(_, parent)| parent))
-            .take_while(|name| name.len() >= top.len());
-        match climb.clone().count() {
-            0 => Err(LookupFailed::Code(ResponseCode::FormErr)),
-            deep if deep > self.asker.limits().climb => Err(LookupFailed::Aliases),
-            _ => Ok(climb.map(str::to_owned).collect()),
+    /// The answers for the name and its parents up to the registrable domain, nearest first.
+    fn climb(
+        &self,
+        prefix: &str,
+        kind: RecordType,
+    ) -> Result<impl Stream<Item = Result<Answer, LookupFailed>>, LookupFailed> {
+        let top = psl::domain_str(self.name).map_or(self.name.len(), str::len);
+        let names: Vec<&str> = std::iter::successors(Some(self.name), |name| name.split_once('.').map(|(_, up)| up))
+            .take_while(|name| name.len() >= top)
+            .collect();
+        if names.len() > self.asker.limits().climb {
+            return Err(LookupFailed::TooFar);
         }
+        let lookups: Vec<_> = names.into_iter().map(|name| self.ask(format!("{prefix}{name}"), kind)).collect();
+        Ok(stream::iter(lookups).buffered(CLIMBERS))
     }
 
-    async fn ask(&self, name: &str, kind: RecordType) -> Result<Answer, LookupFailed> {
-        match absolute(name) {
+    async fn ask(&self, name: String, kind: RecordType) -> Result<Answer, LookupFailed> {
+        match absolute(&name) {
             Some(name) => self.asker.ask(&name, kind).await,
             // Too long with its prefix (RFC 1035 section 2.3.4): no such record can exist.
             None => Ok(Answer {

@@ -55,8 +55,8 @@ pub(crate) enum LookupFailed {
     Timeout,
     /// The resolver said so.
     Code(ResponseCode),
-    /// More aliases than are followed, or a loop of them.
-    Aliases,
+    /// More names in a row than are asked: aliases, a loop of them, or parents.
+    TooFar,
     /// Signatures are there and wrong, or missing where the zone is signed.
     Bogus,
 }
@@ -93,7 +93,7 @@ impl Asker {
         answer
     }
 
-    /// The most records that are kept of an answer.
+    /// The bounds of a look.
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
@@ -216,7 +216,7 @@ impl Walk {
             });
             match alias {
                 Some((record, to)) if self.records.is_empty() => {
-                    self.aliases_left = self.aliases_left.checked_sub(1).ok_or(LookupFailed::Aliases)?;
+                    self.aliases_left = self.aliases_left.checked_sub(1).ok_or(LookupFailed::TooFar)?;
                     self.note(record.ttl, reply.state_of(record)?);
                     self.at = to.clone();
                 }

@@ -59,7 +59,7 @@ pub(crate) async fn dns_set(asker: &Asker, name: &str, kind: RecordType) -> DnsS
         Err(LookupFailed::Timeout) => failed("TIMEOUT".into(), Dnssec::Unchecked),
         Err(LookupFailed::Code(code)) => failed(mnemonic(code), Dnssec::Unchecked),
         // What a resolver that follows aliases and validates would say.
-        Err(LookupFailed::Aliases) => failed(mnemonic(ResponseCode::ServFail), Dnssec::Unchecked),
+        Err(LookupFailed::TooFar) => failed(mnemonic(ResponseCode::ServFail), Dnssec::Unchecked),
         Err(LookupFailed::Bogus) => failed(mnemonic(ResponseCode::ServFail), Dnssec::Bogus),
     }
 }

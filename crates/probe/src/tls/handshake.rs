@@ -119,12 +119,9 @@ async fn drive(wire: &mut Wire<'_>, connection: &mut ClientConnection, capture: 
 fn take(connection: &mut ClientConnection, bytes: &mut &[u8]) -> Result<(), Error> {
     let full = |_: io::Error| Error::InvalidMessage(InvalidMessage::MessageTooLarge);
     let read = connection.read_tls(bytes).map_err(full)?;
-    let state = connection.process_new_packets()?;
-    // After a close_notify rustls takes no more bytes, and says nothing of it.
-    if read == 0 || state.peer_has_closed() {
-        return Err(Error::AlertReceived(AlertDescription::CloseNotify));
-    }
-    Ok(())
+    connection.process_new_packets()?;
+    // After a close_notify rustls takes no more bytes, and says nothing of it: the loop would never end.
+    if read == 0 { Err(Error::AlertReceived(AlertDescription::CloseNotify)) } else { Ok(()) }
 }
 
 /// What rustls' complaint means, when it came before a certificate.

@@ -1,0 +1,417 @@
+//! The command line as it is given: raw text. [`crate::settings`] makes settings of it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::{self, Flag, Key};
+
+/// Help is this wide on every terminal, and in the manual.
+const HELP_COLUMNS: usize = 80;
+
+/// Tells whether the server you reach is the server everybody else reaches.
+///
+/// Parallax looks at a service (a TLS server and the DNS records that lead to
+/// it) from several places at once, and decides from what they see and remember.
+#[derive(Debug, Parser)]
+#[command(
+    name = "parallax",
+    version,
+    term_width = HELP_COLUMNS,
+    arg_required_else_help = true,
+    after_help = "Example:\n  parallax check example.com"
+)]
+pub(crate) struct Cli {
+    /// Read this configuration file instead of $XDG_CONFIG_HOME/parallax/config.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Look, ask the vantage points, decide
+    Check(CheckArgs),
+    /// Look once from here, and ask nobody
+    Observe(ObserveArgs),
+    /// Run a node: a vantage point that others can ask
+    Serve(ServeArgs),
+    /// Keep the list of vantage points that `check` asks
+    Vantage(VantageArgs),
+    /// Show the configuration
+    Config(ConfigArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them
+    Man(ManArgs),
+}
+
+const AFTER_CHECK: &str = "\
+Exit status:
+  0  trusted      1  distrusted      3  undecided
+  2  the command line, the configuration or this machine is at fault
+  With many services the gravest counts: 1 before 2 before 3 before 0.
+
+Examples:
+  parallax check example.com
+  parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
+  parallax check - < services.txt";
+
+/// Look, ask the vantage points, decide.
+///
+/// SERVICE is a host, host:port, [v6]:port, or a URL whose path is ignored. With
+/// - the services are read from standard input, one a line (# begins a comment),
+/// and one verdict a line is printed.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_CHECK)]
+pub(crate) struct CheckArgs {
+    /// The service, such as example.com, or - to read many from standard input
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: String,
+
+    /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
+    #[arg(long, value_name = "URL")]
+    pub(crate) vantage: Vec<String>,
+
+    /// Decide by this rule: evidence, majority, quorum, unanimous or mpic
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+
+    /// Ask only this many of the vantage points, drawn at random
+    #[arg(long, value_name = "N")]
+    replies: Option<String>,
+
+    /// The share of looks that is enough, 0 to 1 (majority, quorum)
+    #[arg(long, value_name = "F")]
+    threshold: Option<String>,
+
+    /// For how long the quorum must have seen the certificate, such as 2d (quorum)
+    #[arg(long, value_name = "TIME")]
+    min_duration: Option<String>,
+
+    /// Fewer looks than this decide nothing (majority)
+    #[arg(long, value_name = "N")]
+    min_views: Option<String>,
+
+    /// Trust a private key that most remember long when too few can look (evidence)
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    accept_private: Option<String>,
+
+    #[command(flatten)]
+    look: LookArgs,
+
+    /// The time limit, such as 5s or 800ms
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+
+    /// Believe the vantage id that is met where --vantage names none, and say so
+    #[arg(long)]
+    pub(crate) trust_first: bool,
+
+    /// Print nothing; the exit status is the verdict
+    #[arg(long, short, conflicts_with = "json")]
+    pub(crate) quiet: bool,
+
+    /// Print JSON, one object a service
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Flags of everything that looks.
+#[derive(Debug, Args)]
+pub(crate) struct LookArgs {
+    /// Ask this DNS resolver instead of the system's
+    #[arg(long, value_name = "IP:PORT")]
+    resolver: Option<String>,
+
+    /// Look and resolve from this local address
+    #[arg(long, value_name = "IP")]
+    source: Option<String>,
+
+    /// The roots that count as public: public (Mozilla's), none, or a PEM file
+    #[arg(long, value_name = "ROOTS")]
+    roots: Option<String>,
+}
+
+const AFTER_OBSERVE: &str = "\
+Exit status:
+  0  a certificate was seen      1  none was seen      2  wrong use
+
+Examples:
+  parallax observe example.com
+  parallax observe --address 192.0.2.10 --json example.com";
+
+/// Look once from here, and ask nobody.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_OBSERVE)]
+pub(crate) struct ObserveArgs {
+    /// The service, such as example.com or example.com:8443
+    #[arg(value_name = "SERVICE")]
+    pub(crate) service: String,
+
+    /// Look at this address, with the service's name
+    #[arg(long, value_name = "IP")]
+    pub(crate) address: Option<String>,
+
+    #[command(flatten)]
+    look: LookArgs,
+
+    /// The time limit, such as 5s or 800ms
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const AFTER_SERVE: &str = "\
+When the node is ready it prints one line on standard output:
+  ready http=ADDR https=ADDR vantage=ID
+It stops within 5 seconds of SIGTERM or SIGINT. PARALLAX_LOG says what is logged
+to standard error, as in RUST_LOG: error, warn, info (the default), debug.
+
+Examples:
+  parallax serve --region eu-west
+  parallax serve --listen 127.0.0.1:0 --listen-tls 127.0.0.1:0 --data /tmp/a \\
+    --allow-private";
+
+/// Run a node: a vantage point that others can ask.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_SERVE)]
+pub(crate) struct ServeArgs {
+    /// Serve plain HTTP here; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<String>,
+
+    /// Serve HTTPS under the node's own CA here [default: 127.0.0.1:8443]
+    #[arg(long, value_name = "IP:PORT")]
+    listen_tls: Option<String>,
+
+    /// Keep identity and memory here [default: $XDG_DATA_HOME/parallax]
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+
+    /// The region that this node claims, such as eu-west
+    #[arg(long, value_name = "CODE")]
+    region: Option<String>,
+
+    /// The regional Internet registry of its address, such as RIPE
+    #[arg(long, value_name = "NAME")]
+    rir: Option<String>,
+
+    /// Who runs this node
+    #[arg(long, value_name = "TEXT")]
+    operator: Option<String>,
+
+    /// Its domain
+    #[arg(long, value_name = "NAME")]
+    domain: Option<String>,
+
+    /// Look at private addresses and at any port: for labs and intranets
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_private: Option<String>,
+
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+/// Keep the list of vantage points that `check` asks.
+///
+/// The list is vantages.toml beside the configuration file.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax vantage add https://192.0.2.7:8443#27f0…")]
+pub(crate) struct VantageArgs {
+    #[command(subcommand)]
+    pub(crate) command: VantageCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum VantageCommand {
+    /// Meet a node, verify its pin, and list it
+    Add(VantageAddArgs),
+    /// Show the list
+    List(VantageListArgs),
+    /// Take a node off the list
+    Remove(VantageRemoveArgs),
+}
+
+const AFTER_ADD: &str = "\
+The part after # is the node's vantage id; the node prints it when it starts.
+
+Examples:
+  parallax vantage add https://192.0.2.7:8443#27f0…
+  parallax vantage add --trust-first https://192.0.2.7:8443";
+
+/// Meet a node, verify its pin, and list it.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_ADD)]
+pub(crate) struct VantageAddArgs {
+    /// The node, https://HOST:PORT#ID
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+
+    /// Believe the vantage id that is met now, pin it, and say so
+    #[arg(long)]
+    pub(crate) trust_first: bool,
+
+    /// The time limit, such as 5s or 800ms
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+}
+
+/// Show the list.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax vantage list --json")]
+pub(crate) struct VantageListArgs {
+    /// Print JSON, with whole ids and URLs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Take a node off the list.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax vantage remove https://192.0.2.7:8443")]
+pub(crate) struct VantageRemoveArgs {
+    /// The node's URL, with or without its id, or its whole vantage id
+    #[arg(value_name = "URL|ID")]
+    pub(crate) which: String,
+}
+
+/// Show the configuration.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax config show")]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Print what is in force as TOML, and where each value came from
+    #[command(after_help = "Example:\n  PARALLAX_TIMEOUT=2s parallax config show")]
+    Show,
+}
+
+/// Print a completion script for a shell.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax completions bash > ~/.local/share/bash-completion/completions/parallax")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print the manual page, or write all of them.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  parallax man | man -l -\n  parallax man --dir /usr/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// Write a page for each command into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}
+
+fn flags<const N: usize>(given: [(&'static Key, &Option<String>); N]) -> Vec<Flag> {
+    given.into_iter().filter_map(|(key, text)| Some((key, text.clone()?))).collect()
+}
+
+impl LookArgs {
+    fn flags(&self) -> Vec<Flag> {
+        flags([
+            (&settings::RESOLVER, &self.resolver),
+            (&settings::SOURCE, &self.source),
+            (&settings::ROOTS, &self.roots),
+        ])
+    }
+}
+
+impl CheckArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let own = flags([
+            (&settings::POLICY, &self.policy),
+            (&settings::REPLIES, &self.replies),
+            (&settings::THRESHOLD, &self.threshold),
+            (&settings::MIN_DURATION, &self.min_duration),
+            (&settings::MIN_VIEWS, &self.min_views),
+            (&settings::TIMEOUT, &self.timeout),
+            (&settings::ACCEPT_PRIVATE, &self.accept_private),
+        ]);
+        [own, self.look.flags()].concat()
+    }
+}
+
+impl ObserveArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        [flags([(&settings::TIMEOUT, &self.timeout)]), self.look.flags()].concat()
+    }
+}
+
+impl ServeArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let own = flags([
+            (&settings::LISTEN, &self.listen),
+            (&settings::LISTEN_TLS, &self.listen_tls),
+            (&settings::DATA, &self.data),
+            (&settings::REGION, &self.region),
+            (&settings::RIR, &self.rir),
+            (&settings::OPERATOR, &self.operator),
+            (&settings::DOMAIN, &self.domain),
+            (&settings::ALLOW_PRIVATE, &self.allow_private),
+        ]);
+        [own, self.look.flags()].concat()
+    }
+}
+
+impl VantageAddArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        flags([(&settings::TIMEOUT, &self.timeout)])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::*;
+
+    fn all(command: &clap::Command) -> Vec<clap::Command> {
+        let below = command.get_subcommands().filter(|sub| sub.get_name() != "help").flat_map(all);
+        std::iter::once(command.clone()).chain(below).collect()
+    }
+
+    #[test]
+    fn the_definitions_hold() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_has_an_example_and_fits_the_screen() {
+        let mut root = Cli::command();
+        root.build();
+        for mut command in all(&root) {
+            for help in [command.render_help().to_string(), command.render_long_help().to_string()] {
+                assert!(help.contains("Example"), "{help}");
+                let wide: Vec<_> = help.lines().filter(|line| line.width() > HELP_COLUMNS).collect();
+                assert!(wide.is_empty(), "{wide:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_flag_and_value_is_explained() {
+        let mut root = Cli::command();
+        root.build();
+        for command in all(&root) {
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{} {}", command.get_name(), argument.get_id());
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! `parallax serve`: run a node until it is told to stop.

@@ -1,0 +1,222 @@
+//! A check as people read it: who sees what, the verdict, why, and what to do next.
+
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use parallax_core::{
+    Agreement, CaId, Decision, History, Look, Met, Observation, ServiceId, Timestamp, VantageId, Verdict, Word,
+};
+
+use super::advice::advice;
+use super::escape::escape;
+use super::table::{Cell, Column, render as render_table};
+use super::when;
+use super::wrap::{Cut, wrap};
+
+/// What is shown of a check. Texts are strangers' and still harmful.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown<'a> {
+    /// What was checked.
+    pub(crate) service: &'a ServiceId,
+    /// The policy that decided.
+    pub(crate) policy: &'a str,
+    /// Its verdict.
+    pub(crate) verdict: &'a Verdict,
+    /// My own look.
+    pub(crate) local: &'a Look,
+    /// The views that count.
+    pub(crate) views: Vec<ShownView<'a>>,
+    /// Who answered, but nothing that may count.
+    pub(crate) dropped: Vec<ShownFailure>,
+    /// Who did not answer.
+    pub(crate) missing: Vec<ShownFailure>,
+    /// How long it took.
+    pub(crate) elapsed: Duration,
+}
+
+/// A view that counts.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownView<'a> {
+    /// Whose.
+    pub(crate) vantage: VantageId,
+    /// Where it answers.
+    pub(crate) label: String,
+    /// The region that its operator claims.
+    pub(crate) region: Option<String>,
+    /// Its look by its own DNS.
+    pub(crate) now: &'a Observation,
+    /// Its look at my address, where one was asked for.
+    pub(crate) there: Option<&'a Observation>,
+    /// What it remembers.
+    pub(crate) history: History,
+}
+
+/// A vantage point whose view does not count.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownFailure {
+    /// Where it answers, or should.
+    pub(crate) label: String,
+    /// Why not.
+    pub(crate) why: String,
+}
+
+const COLUMNS: [Column; 7] = [
+    Column { title: "WHO", least: 12, cut: Cut::Middle },
+    Column { title: "REGION", least: 6, cut: Cut::End },
+    Column { title: "KEY", least: 8, cut: Cut::End },
+    Column { title: "CA", least: 10, cut: Cut::End },
+    Column { title: "SINCE", least: 8, cut: Cut::End },
+    Column { title: "AGREES", least: 8, cut: Cut::End },
+    Column { title: "WORD", least: 7, cut: Cut::End },
+];
+
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const FAINT: Style = Style::new().dimmed();
+
+/// Everything, for a terminal, at most 80 columns wide. `now` dates the spans.
+pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
+    let mut text = heading(shown);
+    text.push('\n');
+    text.push_str(&render_table(&COLUMNS, &rows(shown, now)));
+    if is_unproved(shown) {
+        text.push_str(&wrap("", "? the server did not prove that it holds this key: shown, never counted"));
+    }
+    push_failures(&mut text, "Answered, but not counted:", &shown.dropped);
+    push_failures(&mut text, "Gave no answer:", &shown.missing);
+    text.push('\n');
+    text.push_str(&conclusion(shown.verdict));
+    text
+}
+
+/// One line for one of many: verdict, rule, service.
+pub(crate) fn line(verdict: &Verdict, service: &ServiceId) -> String {
+    let style = style_of(verdict.decision);
+    format!("{style}{:<11}{style:#} {:<18} {service}\n", verdict.decision.as_str(), verdict.rule.as_str())
+}
+
+fn heading(shown: &Shown<'_>) -> String {
+    let counts = &shown.verdict.counts;
+    let asked = match counts.asked {
+        0 => "nobody asked".to_owned(),
+        asked => format!("{} of {asked} asked answered", counts.answered),
+    };
+    let text = format!("{}: policy {}, {asked}, {}", shown.service, shown.policy, when::took(shown.elapsed));
+    wrap("", &text)
+}
+
+fn rows(shown: &Shown<'_>, now: Timestamp) -> Vec<Vec<Cell>> {
+    let mut rows = vec![local_row(&shown.local.now)];
+    let mut views: Vec<_> = shown.views.iter().collect();
+    views.sort_by_key(|view| (view.region.clone(), view.label.clone(), view.vantage));
+    for view in views {
+        rows.push(view_row(view, shown.verdict, now));
+        rows.extend(view.there.map(there_row));
+    }
+    rows
+}
+
+fn local_row(look: &Observation) -> Vec<Cell> {
+    let [key, ca] = key_and_ca(look);
+    let mut row = vec![Cell::styled("you", Style::new().bold()), Cell::new("here"), key, ca];
+    row.resize(COLUMNS.len(), Cell::styled("-", FAINT));
+    row
+}
+
+fn view_row(view: &ShownView<'_>, verdict: &Verdict, now: Timestamp) -> Vec<Cell> {
+    let judged = verdict.judged.iter().find(|judged| judged.vantage == view.vantage);
+    let [key, ca] = key_and_ca(view.now);
+    let region = view.region.as_deref().map_or_else(|| Cell::styled("-", FAINT), |region| Cell::new(escape(region)));
+    let since = since(view, now).map_or_else(|| Cell::styled("-", FAINT), Cell::new);
+    let agrees = judged.map_or_else(|| Cell::styled("-", FAINT), |judged| agreement(judged.agrees));
+    let word = judged.map_or_else(|| Cell::styled("-", FAINT), |judged| word(judged.word));
+    vec![Cell::new(escape(&view.label)), region, key, ca, since, agrees, word]
+}
+
+fn there_row(look: &Observation) -> Vec<Cell> {
+    let [key, ca] = key_and_ca(look);
+    vec![Cell::styled("  at your IP", FAINT), Cell::default(), key, ca]
+}
+
+fn key_and_ca(look: &Observation) -> [Cell; 2] {
+    match &look.met {
+        Some(met) if met.proved => [Cell::new(met.key.short()), Cell::new(ca_name(met))],
+        Some(met) => [Cell::new(format!("{}?", met.key.short())), Cell::new(ca_name(met))],
+        None => [Cell::styled("-", FAINT), Cell::styled(format!("({})", look.outcome), FAINT)],
+    }
+}
+
+/// The CA in few letters: its organisation, or what is known instead.
+pub(super) fn ca_name(met: &Met) -> String {
+    match &met.ca_id {
+        CaId::Organisation(name) => escape(name),
+        CaId::Key(key) if *key == met.key => "self-signed".into(),
+        CaId::Key(key) => format!("key {}", key.short()),
+    }
+}
+
+/// How long the view has known the key that it shows.
+fn since(view: &ShownView<'_>, now: Timestamp) -> Option<String> {
+    let key = view.now.met.as_ref()?.key;
+    let first = view.history.spans.iter().filter(|span| span.key == key).map(|span| span.first_seen).min()?;
+    Some(when::length(now.since(first)))
+}
+
+fn agreement(agrees: Agreement) -> Cell {
+    match agrees {
+        Agreement::SameLeaf => Cell::new("yes"),
+        Agreement::SameKey => Cell::new("same key"),
+        Agreement::SameCa => Cell::new("same CA"),
+        Agreement::Differs => Cell::styled("NO", RED),
+        _ => Cell::styled("-", FAINT),
+    }
+}
+
+fn word(word: Word) -> Cell {
+    match word {
+        Word::For => Cell::styled(word.as_str(), GREEN),
+        Word::Against => Cell::styled(word.as_str(), RED),
+        Word::Aside => Cell::new(word.as_str()),
+    }
+}
+
+fn is_unproved(shown: &Shown<'_>) -> bool {
+    let looks = shown.views.iter().flat_map(|view| [Some(view.now), view.there]).flatten();
+    looks.chain([&shown.local.now]).any(|look| look.met.as_ref().is_some_and(|met| !met.proved))
+}
+
+fn push_failures(text: &mut String, title: &str, failures: &[ShownFailure]) {
+    if failures.is_empty() {
+        return;
+    }
+    text.push_str(&format!("\n{title}\n"));
+    for failure in failures {
+        text.push_str(&wrap("  ", &format!("{}: {}", escape(&failure.label), escape(&failure.why))));
+    }
+}
+
+fn conclusion(verdict: &Verdict) -> String {
+    let style = style_of(verdict.decision);
+    let mut text = format!("verdict: {style}{}{style:#} ({})\n", shout(verdict.decision), verdict.rule);
+    for reason in &verdict.reasons {
+        text.push_str(&wrap("  - ", &escape(reason)));
+    }
+    text.push_str(&wrap("next: ", advice(verdict)));
+    text
+}
+
+fn shout(decision: Decision) -> String {
+    decision.as_str().to_ascii_uppercase()
+}
+
+fn style_of(decision: Decision) -> Style {
+    match decision {
+        Decision::Trusted => GREEN,
+        Decision::Distrusted => RED,
+        Decision::Undecided => YELLOW,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,44 @@
+//! Lengths of time for people.
+
+use std::time::Duration;
+
+/// A length of time in at most nine columns: `12 days`. The exact moment is in the JSON.
+pub(crate) fn length(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (count, unit) = match seconds {
+        0 => return "now".into(),
+        1..120 => return format!("{seconds} s"),
+        120..7_200 => return format!("{} min", seconds / 60),
+        7_200..172_800 => return format!("{} h", seconds / 3_600),
+        _ => (seconds / 86_400, "days"),
+    };
+    if count <= 9_999 { format!("{count} {unit}") } else { ">9999 d".into() }
+}
+
+/// How long something took: `0.31 s`.
+pub(crate) fn took(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_unit_of_which_there_are_two() {
+        for (seconds, wanted) in [
+            (0, "now"),
+            (119, "119 s"),
+            (120, "2 min"),
+            (7_199, "119 min"),
+            (7_200, "2 h"),
+            (172_799, "47 h"),
+            (172_800, "2 days"),
+            (400 * 86_400, "400 days"),
+            (u64::MAX, ">9999 d"),
+        ] {
+            assert_eq!(length(Duration::from_secs(seconds)), wanted);
+            assert!(wanted.len() <= 9);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Signs of life on work longer than a second, where standard error is a terminal.
+
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// Work shorter than this shows nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often the sign moves.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Waits for one piece of work; after a second it says what is waited for.
+pub(crate) async fn waiting<T>(message: String, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
+        return done;
+    }
+    let bar = ProgressBar::new_spinner().with_message(message);
+    bar.enable_steady_tick(TICK);
+    let done = work.await;
+    bar.finish_and_clear();
+    done
+}
+
+/// A bar over many pieces of work, of which more may come; it shows itself after a second.
+pub(crate) struct Many {
+    bar: ProgressBar,
+    begun: std::time::Instant,
+}
+
+impl Many {
+    /// A bar that is not shown yet.
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} checked, {eta} left") {
+            bar.set_style(style);
+        }
+        Self { bar, begun: std::time::Instant::now() }
+    }
+
+    /// A handle that counts work as it comes in.
+    pub(crate) fn counter(&self) -> impl Fn() + Send + 'static {
+        let bar = self.bar.clone();
+        move || bar.inc_length(1)
+    }
+
+    /// One piece is done.
+    pub(crate) fn done(&self) {
+        if self.bar.is_hidden() && self.begun.elapsed() >= PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+        self.bar.inc(1);
+    }
+
+    /// Does something with the screen while the bar is out of the way.
+    pub(crate) fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
+        self.bar.suspend(act)
+    }
+}
+
+impl Drop for Many {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}

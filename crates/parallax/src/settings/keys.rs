@@ -1,0 +1,104 @@
+//! Every key of the configuration with its environment variable. `etc/parallax.toml` explains them to people.
+
+/// A key of the configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// Section and name in the file, such as `check.timeout_ms`.
+    pub(crate) path: &'static str,
+    /// The environment variable.
+    pub(crate) variable: &'static str,
+    /// The flag, such as `--timeout`; empty when there is none.
+    pub(crate) flag: &'static str,
+    /// What an empty value means; empty when the value can't be.
+    pub(crate) empty: &'static str,
+}
+
+impl Key {
+    /// The section of the file.
+    pub(crate) fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The name within its section.
+    pub(crate) fn name(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |(_, name)| name)
+    }
+}
+
+const fn key(path: &'static str, variable: &'static str, flag: &'static str, empty: &'static str) -> Key {
+    Key { path, variable, flag, empty }
+}
+
+/// The configuration file itself; has a flag (`--config`) and a variable, but no key.
+pub(crate) const CONFIG_VARIABLE: &str = "PARALLAX_CONFIG";
+
+/// What is logged to standard error, as in `RUST_LOG`, over which it wins.
+pub(crate) const LOG_VARIABLE: &str = "PARALLAX_LOG";
+
+/// The rule that turns evidence into a verdict.
+pub(crate) const POLICY: Key = key("check.policy", "PARALLAX_POLICY", "--policy", "");
+/// How many of the vantage points are asked.
+pub(crate) const REPLIES: Key = key("check.replies", "PARALLAX_REPLIES", "--replies", "all are asked");
+/// The share of looks that is enough.
+pub(crate) const THRESHOLD: Key =
+    key("check.threshold", "PARALLAX_THRESHOLD", "--threshold", "the policy's own: majority 0.5, quorum 0.75");
+/// For how long the quorum must have held.
+pub(crate) const MIN_DURATION: Key = key("check.min_duration_secs", "PARALLAX_MIN_DURATION", "--min-duration", "");
+/// Fewer looks than this decide nothing.
+pub(crate) const MIN_VIEWS: Key = key("check.min_views", "PARALLAX_MIN_VIEWS", "--min-views", "");
+/// The whole check.
+pub(crate) const TIMEOUT: Key = key("check.timeout_ms", "PARALLAX_TIMEOUT", "--timeout", "");
+/// Whether a private key that most remember long is trusted.
+pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
+
+/// The DNS resolver.
+pub(crate) const RESOLVER: Key = key("look.resolver", "PARALLAX_RESOLVER", "--resolver", "the system's resolvers");
+/// The local address that looks and DNS questions leave from.
+pub(crate) const SOURCE: Key = key("look.source", "PARALLAX_SOURCE", "--source", "the system chooses");
+/// The roots that count as public.
+pub(crate) const ROOTS: Key = key("look.roots", "PARALLAX_ROOTS", "--roots", "");
+/// Whether DNS answers that authorise keys are validated.
+pub(crate) const DNSSEC: Key = key("look.dnssec", "PARALLAX_DNSSEC", "", "");
+/// The ports that a node looks at.
+pub(crate) const PORTS: Key = key("look.ports", "PARALLAX_PORTS", "", "");
+
+/// The plain listener.
+pub(crate) const LISTEN: Key = key("serve.listen", "PARALLAX_LISTEN", "--listen", "");
+/// The HTTPS listener.
+pub(crate) const LISTEN_TLS: Key = key("serve.listen_tls", "PARALLAX_LISTEN_TLS", "--listen-tls", "");
+/// Where a node keeps its identity and its memory.
+pub(crate) const DATA: Key = key("serve.data", "PARALLAX_DATA", "--data", "$XDG_DATA_HOME/parallax");
+/// The region that the node claims.
+pub(crate) const REGION: Key = key("serve.region", "PARALLAX_REGION", "--region", "none is claimed");
+/// The regional Internet registry of its address.
+pub(crate) const RIR: Key = key("serve.rir", "PARALLAX_RIR", "--rir", "none is claimed");
+/// Who runs it.
+pub(crate) const OPERATOR: Key = key("serve.operator", "PARALLAX_OPERATOR", "--operator", "none is named");
+/// Its domain.
+pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain", "none is named");
+/// Whether the node looks at private addresses and any port.
+pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
+
+/// All of them, in the order of the file.
+pub(crate) const ALL: [&Key; 20] = [
+    &POLICY,
+    &REPLIES,
+    &THRESHOLD,
+    &MIN_DURATION,
+    &MIN_VIEWS,
+    &TIMEOUT,
+    &ACCEPT_PRIVATE,
+    &RESOLVER,
+    &SOURCE,
+    &ROOTS,
+    &DNSSEC,
+    &PORTS,
+    &LISTEN,
+    &LISTEN_TLS,
+    &DATA,
+    &REGION,
+    &RIR,
+    &OPERATOR,
+    &DOMAIN,
+    &ALLOW_PRIVATE,
+];

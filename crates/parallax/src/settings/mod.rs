@@ -1,0 +1,220 @@
+//! From raw arguments to resolved settings: flag, then environment, then file, then default.
+
+mod duration;
+mod file;
+mod keys;
+mod layers;
+mod paths;
+mod values;
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use parallax_core::{Policy, Share};
+
+pub(crate) use file::File;
+pub(crate) use keys::{
+    ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LISTEN, LISTEN_TLS, LOG_VARIABLE, MIN_DURATION,
+    MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SOURCE, THRESHOLD, TIMEOUT,
+};
+pub(crate) use layers::{Flag, Origin, Shown};
+pub(crate) use paths::Environment;
+pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
+
+use layers::Layers;
+use values::{Line, Millis, PolicyName, Region, Registry, Secs};
+
+/// Why there are no settings. One sentence each, with the place and what would be right.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    #[error("{origin}: {why}")]
+    Bad { origin: Origin, why: String },
+    #[error("{} line {line}: {key}: {why}", file.display())]
+    BadKey { file: PathBuf, line: usize, key: &'static str, why: String },
+    #[error("{} line {line}: unknown key \"{key}\"; did you mean {nearest}?", file.display())]
+    UnknownKey { file: PathBuf, line: usize, key: String, nearest: &'static str },
+    #[error("{} line {line}: {why}", file.display())]
+    NotToml { file: PathBuf, line: usize, why: String },
+    #[error("the configuration file {} can't be read: {why}", file.display())]
+    Unreadable { file: PathBuf, why: String },
+    #[error("{variable} is not text in UTF-8")]
+    NotText { variable: &'static str },
+    #[error("neither HOME nor {variable} names a directory; set one, or name the file with --config")]
+    NoHome { variable: &'static str },
+    #[error("{flag} has no meaning under the policy {policy}; it belongs to {belongs}")]
+    NotOfPolicy { flag: &'static str, policy: &'static str, belongs: &'static str },
+}
+
+/// Everything that is in force.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// How a check decides.
+    pub(crate) check: CheckSettings,
+    /// How looks are made.
+    pub(crate) look: LookSettings,
+    /// How a node runs.
+    pub(crate) serve: ServeSettings,
+    /// The configuration file, there or not.
+    pub(crate) file: PathBuf,
+    /// Whether it is there.
+    pub(crate) file_found: bool,
+    /// Each key as it is in force.
+    pub(crate) shown: Vec<Shown>,
+}
+
+/// How a check decides.
+#[derive(Debug, PartialEq)]
+pub(crate) struct CheckSettings {
+    /// The rule.
+    pub(crate) policy: Policy,
+    /// How many of the vantage points are asked, drawn at random; `None` asks all.
+    pub(crate) replies: Option<usize>,
+    /// The whole check.
+    pub(crate) timeout: Duration,
+}
+
+/// How looks are made.
+#[derive(Debug, PartialEq)]
+pub(crate) struct LookSettings {
+    /// The DNS resolver; `None` is the system's.
+    pub(crate) resolver: Option<SocketAddr>,
+    /// The local address that looks and DNS questions leave from.
+    pub(crate) source: Option<IpAddr>,
+    /// The roots that count as public.
+    pub(crate) roots: RootsChoice,
+    /// Whether DNS answers that authorise keys are validated.
+    pub(crate) dnssec: DnssecChoice,
+    /// The ports that a node looks at.
+    pub(crate) ports: Ports,
+}
+
+/// How a node runs.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ServeSettings {
+    /// The plain listener.
+    pub(crate) listen: SocketAddr,
+    /// The HTTPS listener.
+    pub(crate) listen_tls: SocketAddr,
+    /// Where it keeps its identity and its memory.
+    pub(crate) data: PathBuf,
+    /// The region it claims.
+    pub(crate) region: Option<String>,
+    /// The regional Internet registry of its address.
+    pub(crate) rir: Option<&'static str>,
+    /// Who runs it.
+    pub(crate) operator: Option<String>,
+    /// Its domain.
+    pub(crate) domain: Option<String>,
+    /// Whether it looks at private addresses and any port.
+    pub(crate) allow_private: bool,
+}
+
+/// The whole check, when nobody says otherwise.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Fewer looks than this decide nothing under `majority`.
+const DEFAULT_MIN_VIEWS: usize = 3;
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const DEFAULT_LISTEN_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8443);
+
+impl Settings {
+    /// Resolves the settings of a command from its flags, the environment and the configuration file.
+    pub(crate) fn load(named: Option<&Path>, flags: &[Flag], env: Environment<'_>) -> Result<Self, SettingsError> {
+        let (path, must_exist) = layers::choose_file(named, CONFIG_VARIABLE, env)?;
+        Self::resolve(flags, env, &File::read(&path, must_exist)?)
+    }
+
+    /// Resolves them from a file that was read.
+    pub(crate) fn resolve(flags: &[Flag], env: Environment<'_>, file: &File) -> Result<Self, SettingsError> {
+        let mut layers = Layers::new(flags, env, file);
+        let check = resolve_check(&mut layers, flags)?;
+        let look = resolve_look(&mut layers)?;
+        let serve = resolve_serve(&mut layers, env)?;
+        let (path, file_found) = (file.path().to_path_buf(), file.is_found());
+        Ok(Self { check, look, serve, file: path, file_found, shown: layers.into_shown() })
+    }
+
+    /// The list of vantage points beside the configuration.
+    pub(crate) fn vantages_file(&self) -> PathBuf {
+        self.file.with_file_name("vantages.toml")
+    }
+}
+
+fn resolve_check(layers: &mut Layers<'_>, flags: &[Flag]) -> Result<CheckSettings, SettingsError> {
+    let name: PolicyName = layers.pick(&keys::POLICY, PolicyName(Policy::NAMES[0]))?;
+    let replies = layers.pick_optional(&keys::REPLIES)?;
+    let threshold = layers.pick_optional(&keys::THRESHOLD)?;
+    let Secs(min_duration) = layers.pick(&keys::MIN_DURATION, Secs(Duration::ZERO))?;
+    let min_views = layers.pick(&keys::MIN_VIEWS, DEFAULT_MIN_VIEWS)?;
+    let Millis(timeout) = layers.pick(&keys::TIMEOUT, Millis(DEFAULT_TIMEOUT))?;
+    let accept_private = layers.pick(&keys::ACCEPT_PRIVATE, false)?;
+    let policy = tune(Policy::named(name.0).unwrap_or_default(), threshold, min_duration, min_views, accept_private);
+    refuse_stray_flags(&policy, flags)?;
+    Ok(CheckSettings { policy, replies, timeout })
+}
+
+fn tune(
+    policy: Policy,
+    share: Option<Share>,
+    min_duration: Duration,
+    min_views: usize,
+    accept_private: bool,
+) -> Policy {
+    match policy {
+        Policy::Evidence { .. } => Policy::Evidence { accept_private },
+        Policy::Majority { threshold, .. } => Policy::Majority { threshold: share.unwrap_or(threshold), min_views },
+        Policy::Quorum { threshold, .. } => Policy::Quorum { threshold: share.unwrap_or(threshold), min_duration },
+        policy @ (Policy::Unanimous | Policy::Mpic) => policy,
+    }
+}
+
+/// A flag that changes nothing is a misunderstanding; in file and environment it waits for its policy.
+fn refuse_stray_flags(policy: &Policy, flags: &[Flag]) -> Result<(), SettingsError> {
+    for (key, belongs) in [
+        (&keys::THRESHOLD, "majority and quorum"),
+        (&keys::MIN_DURATION, "quorum"),
+        (&keys::MIN_VIEWS, "majority"),
+        (&keys::ACCEPT_PRIVATE, "evidence"),
+    ] {
+        let policy = policy.name();
+        if !belongs.split(" and ").any(|name| name == policy) && flags.iter().any(|(flagged, _)| *flagged == key) {
+            return Err(SettingsError::NotOfPolicy { flag: key.flag, policy, belongs });
+        }
+    }
+    Ok(())
+}
+
+fn resolve_look(layers: &mut Layers<'_>) -> Result<LookSettings, SettingsError> {
+    Ok(LookSettings {
+        resolver: layers.pick_optional(&keys::RESOLVER)?,
+        source: layers.pick_optional(&keys::SOURCE)?,
+        roots: layers.pick(&keys::ROOTS, RootsChoice::Public)?,
+        dnssec: layers.pick(&keys::DNSSEC, DnssecChoice::Off)?,
+        ports: layers.pick(&keys::PORTS, Ports::Home)?,
+    })
+}
+
+fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeSettings, SettingsError> {
+    Ok(ServeSettings {
+        listen: layers.pick(&keys::LISTEN, DEFAULT_LISTEN)?,
+        listen_tls: layers.pick(&keys::LISTEN_TLS, DEFAULT_LISTEN_TLS)?,
+        data: resolve_data(layers, env)?,
+        region: layers.pick_optional(&keys::REGION)?.map(|Region(region)| region),
+        rir: layers.pick_optional(&keys::RIR)?.map(|Registry(rir)| rir),
+        operator: layers.pick_optional(&keys::OPERATOR)?.map(|Line(line)| line),
+        domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
+        allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
+    })
+}
+
+fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {
+    match layers.pick_optional(&keys::DATA)? {
+        Some(path) => Ok(path),
+        None => paths::data_directory(env),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The tables `services`, `timespans`, `authority` and `latest`.
+
+use std::error::Error;
+
+use parallax_core::{Authority, Fingerprint, History, Look, Md5Fingerprint, Network, Record, Timespan, Timestamp};
+use rusqlite::{Connection, Row, named_params, params};
+
+use super::trouble::{Trouble, damaged};
+use crate::error::StoreError;
+use crate::traits::{Known, Listed, Listing, MAX_PAGE};
+
+/// Why a row can't be read back.
+type Unreadable = Box<dyn Error>;
+
+/// All that is known of a service. The caller's transaction makes the four tables one snapshot.
+pub(super) fn load(connection: &Connection, service: &str) -> Result<Option<Known>, Trouble> {
+    let mut known = connection.prepare_cached("SELECT 1 FROM services WHERE service = ?1")?;
+    if !known.exists([service])? {
+        return Ok(None);
+    }
+    let history = History { spans: load_spans(connection, service)?, authority: load_authority(connection, service)? };
+    Ok(Some(Known { history, latest: load_latest(connection, service)? }))
+}
+
+fn load_spans(connection: &Connection, service: &str) -> Result<Vec<Timespan>, Trouble> {
+    let sql = "SELECT first_seen, leaf, proved, last_seen, key, leaf_md5, issuer_key, ca_id, networks
+               FROM timespans WHERE service = ?1 ORDER BY first_seen, leaf, proved";
+    load_rows(connection, sql, "timespans", service, read_span)
+}
+
+fn load_authority(connection: &Connection, service: &str) -> Result<Vec<Authority>, Trouble> {
+    let sql = "SELECT first_seen, ca, leaf, last_seen FROM authority WHERE service = ?1 ORDER BY first_seen, ca, leaf";
+    load_rows(connection, sql, "authority", service, read_authority)
+}
+
+fn load_latest(connection: &Connection, service: &str) -> Result<Option<Look>, Trouble> {
+    let sql = "SELECT at, look FROM latest WHERE service = ?1";
+    Ok(load_rows(connection, sql, "latest", service, read_latest)?.pop())
+}
+
+fn load_rows<T>(
+    connection: &Connection,
+    sql: &'static str,
+    table: &'static str,
+    service: &str,
+    read: fn(&Row<'_>) -> Result<T, Unreadable>,
+) -> Result<Vec<T>, Trouble> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([service])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row).map_err(|error| damaged(table, service, error))?);
+    }
+    Ok(found)
+}
+
+fn read_span(row: &Row<'_>) -> Result<Timespan, Unreadable> {
+    let networks: String = row.get("networks")?;
+    Ok(Timespan {
+        key: Fingerprint::from_bytes(row.get("key")?),
+        leaf: Fingerprint::from_bytes(row.get("leaf")?),
+        leaf_md5: row.get::<_, Option<_>>("leaf_md5")?.map(Md5Fingerprint::from_bytes),
+        issuer_key: row.get::<_, Option<_>>("issuer_key")?.map(Fingerprint::from_bytes),
+        ca_id: row.get::<_, String>("ca_id")?.parse()?,
+        networks: networks.split_whitespace().map(str::parse).collect::<Result<_, _>>()?,
+        proved: row.get("proved")?,
+        first_seen: Timestamp::from_unix_ms(row.get("first_seen")?),
+        last_seen: Timestamp::from_unix_ms(row.get("last_seen")?),
+    })
+}
+
+fn read_authority(row: &Row<'_>) -> Result<Authority, Unreadable> {
+    Ok(Authority {
+        record: Record {
+            ca: fingerprints(row.get_ref("ca")?.as_blob()?)?,
+            leaf: fingerprints(row.get_ref("leaf")?.as_blob()?)?,
+        },
+        first_seen: Timestamp::from_unix_ms(row.get("first_seen")?),
+        last_seen: Timestamp::from_unix_ms(row.get("last_seen")?),
+    })
+}
+
+fn read_latest(row: &Row<'_>) -> Result<Look, Unreadable> {
+    let look: Look = serde_json::from_str(row.get_ref("look")?.as_str()?)?;
+    if look.now.at.unix_ms() != row.get::<_, i64>("at")? {
+        return Err("the look is of another time than its row".into());
+    }
+    Ok(look)
+}
+
+fn fingerprints<C: FromIterator<Fingerprint>>(bytes: &[u8]) -> Result<C, Unreadable> {
+    let (whole, rest) = bytes.as_chunks::<32>();
+    match rest {
+        [] => Ok(whole.iter().copied().map(Fingerprint::from_bytes).collect()),
+        _ => Err("fingerprints have 32 bytes each".into()),
+    }
+}
+
+fn concatenated<'a>(fingerprints: impl IntoIterator<Item = &'a Fingerprint>) -> Vec<u8> {
+    fingerprints.into_iter().flat_map(Fingerprint::as_bytes).copied().collect()
+}
+
+/// Brings the rows of a service from `before` (what they hold now) to `after`; rows that are the same are not touched.
+pub(super) fn save(
+    connection: &Connection,
+    service: &str,
+    before: Option<&Known>,
+    after: &Known,
+) -> Result<(), Trouble> {
+    let nothing = History::default();
+    let old = before.map_or(&nothing, |known| &known.history);
+    save_spans(connection, service, &old.spans, &after.history.spans)?;
+    save_authority(connection, service, &old.authority, &after.history.authority)?;
+    let latest = before.and_then(|known| known.latest.as_ref());
+    if let Some(look) = after.latest.as_ref().filter(|look| latest != Some(look)) {
+        save_latest(connection, service, look)?;
+    }
+    match before {
+        Some(before) if before.last_seen() == after.last_seen() => Ok(()),
+        _ => save_service(connection, service, after.last_seen()),
+    }
+}
+
+fn save_service(connection: &Connection, service: &str, last_seen: Option<Timestamp>) -> Result<(), Trouble> {
+    let sql = "INSERT INTO services (service, last_seen) VALUES (?1, ?2)
+               ON CONFLICT (service) DO UPDATE SET last_seen = excluded.last_seen";
+    connection.prepare_cached(sql)?.execute(params![service, last_seen.map(Timestamp::unix_ms)])?;
+    Ok(())
+}
+
+fn save_latest(connection: &Connection, service: &str, look: &Look) -> Result<(), Trouble> {
+    let text = serde_json::to_string(look).map_err(|error| damaged("latest", service, error))?;
+    let sql = "INSERT INTO latest (service, at, look) VALUES (?1, ?2, ?3)
+               ON CONFLICT (service) DO UPDATE SET at = excluded.at, look = excluded.look";
+    connection.prepare_cached(sql)?.execute(params![service, look.now.at.unix_ms(), text])?;
+    Ok(())
+}
+
+fn save_spans(connection: &Connection, service: &str, old: &[Timespan], new: &[Timespan]) -> Result<(), Trouble> {
+    let row = |span: &Timespan| (span.first_seen, span.leaf, span.proved);
+    for gone in old.iter().filter(|span| !new.iter().any(|kept| row(kept) == row(span))) {
+        let sql = "DELETE FROM timespans WHERE service = ?1 AND first_seen = ?2 AND leaf = ?3 AND proved = ?4";
+        let key = params![service, gone.first_seen.unix_ms(), gone.leaf.as_bytes(), gone.proved];
+        connection.prepare_cached(sql)?.execute(key)?;
+    }
+    new.iter().filter(|span| !old.contains(span)).try_for_each(|span| save_span(connection, service, span))
+}
+
+fn save_span(connection: &Connection, service: &str, span: &Timespan) -> Result<(), Trouble> {
+    let sql = "INSERT INTO timespans
+                   (service, first_seen, leaf, proved, last_seen, key, leaf_md5, issuer_key, ca_id, networks)
+               VALUES
+                   (:service, :first_seen, :leaf, :proved, :last_seen, :key, :leaf_md5, :issuer_key, :ca_id, :networks)
+               ON CONFLICT (service, first_seen, leaf, proved) DO UPDATE SET
+                   last_seen = excluded.last_seen, key = excluded.key, leaf_md5 = excluded.leaf_md5,
+                   issuer_key = excluded.issuer_key, ca_id = excluded.ca_id, networks = excluded.networks";
+    let networks: Vec<_> = span.networks.iter().map(Network::to_string).collect();
+    connection.prepare_cached(sql)?.execute(named_params! {
+        ":service": service,
+        ":first_seen": span.first_seen.unix_ms(),
+        ":leaf": span.leaf.as_bytes(),
+        ":proved": span.proved,
+        ":last_seen": span.last_seen.unix_ms(),
+        ":key": span.key.as_bytes(),
+        ":leaf_md5": span.leaf_md5.as_ref().map(Md5Fingerprint::as_bytes),
+        ":issuer_key": span.issuer_key.as_ref().map(Fingerprint::as_bytes),
+        ":ca_id": span.ca_id.to_string(),
+        ":networks": networks.join(" "),
+    })?;
+    Ok(())
+}
+
+fn save_authority(connection: &Connection, service: &str, old: &[Authority], new: &[Authority]) -> Result<(), Trouble> {
+    let row = |entry: &Authority| (entry.first_seen, concatenated(&entry.record.ca), concatenated(&entry.record.leaf));
+    for gone in old.iter().filter(|entry| !new.iter().any(|kept| row(kept) == row(entry))) {
+        let sql = "DELETE FROM authority WHERE service = ?1 AND first_seen = ?2 AND ca = ?3 AND leaf = ?4";
+        let (first_seen, ca, leaf) = row(gone);
+        connection.prepare_cached(sql)?.execute(params![service, first_seen.unix_ms(), ca, leaf])?;
+    }
+    for changed in new.iter().filter(|entry| !old.contains(entry)) {
+        let sql = "INSERT INTO authority (service, first_seen, ca, leaf, last_seen) VALUES (?1, ?2, ?3, ?4, ?5)
+                   ON CONFLICT (service, first_seen, ca, leaf) DO UPDATE SET last_seen = excluded.last_seen";
+        let ((first_seen, ca, leaf), last_seen) = (row(changed), changed.last_seen);
+        let values = params![service, first_seen.unix_ms(), ca, leaf, last_seen.unix_ms()];
+        connection.prepare_cached(sql)?.execute(values)?;
+    }
+    Ok(())
+}
+
+/// Deletes all rows of a service, readable or not; `false` when there were none.
+pub(super) fn wipe(connection: &Connection, service: &str) -> Result<bool, Trouble> {
+    let mut deleted = 0;
+    for sql in [
+        "DELETE FROM timespans WHERE service = ?1",
+        "DELETE FROM authority WHERE service = ?1",
+        "DELETE FROM latest WHERE service = ?1",
+        "DELETE FROM services WHERE service = ?1",
+    ] {
+        deleted += connection.prepare_cached(sql)?.execute([service])?;
+    }
+    Ok(deleted > 0)
+}
+
+/// A page of services, in the order of their canonical spelling's bytes.
+pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Vec<Listed>, Trouble> {
+    let sql = "SELECT service, last_seen FROM services
+               WHERE service > :after
+                 AND (:seen_since IS NULL OR last_seen >= :seen_since)
+                 AND (:not_seen_since IS NULL OR last_seen IS NULL OR last_seen < :not_seen_since)
+               ORDER BY service LIMIT :limit";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(named_params! {
+        ":after": listing.after.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ":seen_since": listing.seen_since.map(Timestamp::unix_ms),
+        ":not_seen_since": listing.not_seen_since.map(Timestamp::unix_ms),
+        ":limit": row_limit(listing.limit),
+    })?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        page.push(read_listed(row)?);
+    }
+    Ok(page)
+}
+
+fn read_listed(row: &Row<'_>) -> Result<Listed, StoreError> {
+    let key = row.get_ref("service").ok().and_then(|text| text.as_bytes().ok()).unwrap_or_default();
+    let read = || -> Result<Listed, Unreadable> {
+        let service = row.get_ref("service")?.as_str()?.parse()?;
+        Ok(Listed { service, last_seen: row.get::<_, Option<_>>("last_seen")?.map(Timestamp::from_unix_ms) })
+    };
+    read().map_err(|error| damaged("services", &String::from_utf8_lossy(key), error))
+}
+
+pub(super) fn row_limit(limit: usize) -> i64 {
+    i64::try_from(limit.min(MAX_PAGE)).unwrap_or(i64::MAX)
+}
