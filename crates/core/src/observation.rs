@@ -22,6 +22,7 @@ pub struct Look {
 
 /// What one vantage point saw at one moment for one service: address, chain and proof of key, or the failure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "ReadObservation")]
 pub struct Observation {
     /// When the look ended, by the vantage point's clock.
     pub at: Timestamp,
@@ -31,8 +32,32 @@ pub struct Observation {
     /// How it ended.
     pub outcome: Outcome,
     /// What was met, when a certificate was.
-    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub met: Option<Met>,
+}
+
+/// An observation as it is read. Flattening reads a certificate with one broken field as none at all, so that is told
+/// from a failed look afterwards.
+#[derive(Deserialize)]
+struct ReadObservation {
+    at: Timestamp,
+    #[serde(default)]
+    address: Option<SocketAddr>,
+    outcome: Outcome,
+    #[serde(flatten)]
+    met: Option<Met>,
+}
+
+impl TryFrom<ReadObservation> for Observation {
+    type Error = &'static str;
+
+    fn try_from(read: ReadObservation) -> Result<Self, Self::Error> {
+        let ReadObservation { at, address, outcome, met } = read;
+        match (outcome, &met) {
+            (Outcome::Seen, None) => Err("an observation with the outcome \"seen\" lacks a readable certificate"),
+            _ => Ok(Self { at, address, outcome, met }),
+        }
+    }
 }
 
 /// The certificate that was shown and what is known of it.
@@ -335,6 +360,27 @@ impl<'de> Deserialize<'de> for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A reader that took a broken certificate for none would tell a lie of omission in another's name.
+    #[test]
+    fn repro_a_broken_certificate_is_not_read_as_none() {
+        let print = "0f".repeat(32);
+        let whole = format!(
+            r#"{{"at":"2026-11-23T05:12:00.000Z","address":"192.0.2.10:443","outcome":"seen","protocol":"TLSv1.3",
+                "proved":true,"leaf":"{print}","leaf_md5":null,"key":"{print}","issuer_key":null,"chain":["{print}"],
+                "path":[],"names":[],"not_before":"2026-11-23T05:12:00.000Z","not_after":"2026-11-23T05:12:00.000Z",
+                "ca_id":"key:{print}","public_ca":"valid","unknown":1}}"#
+        );
+        let read: Observation = serde_json::from_str(&whole).unwrap();
+        assert!(read.proved().is_some());
+        assert_eq!(serde_json::from_str::<Observation>(&serde_json::to_string(&read).unwrap()).unwrap(), read);
+        let broken = whole.replace(r#""leaf":""#, r#""leaf":"x"#);
+        let error = serde_json::from_str::<Observation>(&broken).unwrap_err().to_string();
+        assert!(error.contains("lacks a readable certificate"), "{error}");
+        let failed = r#"{"at":"2026-11-23T05:12:00.000Z","outcome":"timeout"}"#;
+        let read: Observation = serde_json::from_str(failed).unwrap();
+        assert_eq!((read.met.is_none(), read.address), (true, None));
+    }
 
     #[test]
     fn wildcard_is_one_whole_leftmost_label() {

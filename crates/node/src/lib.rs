@@ -1,1 +1,39 @@
-//! stub
+//! A running node: a vantage point that looks for whoever asks, remembers, and signs what it tells.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), parallax_node::NodeError> {
+//! use parallax_node::{Node, NodeSettings};
+//!
+//! let node = Node::start(NodeSettings::new("/var/lib/parallax")).await?;
+//! println!("https={:?} vantage={}", node.https(), node.vantage());
+//! node.shutdown().await
+//! # }
+//! ```
+
+mod app;
+mod chores;
+mod clock;
+mod data;
+mod descriptor;
+mod dns;
+mod error;
+mod identity;
+mod lifecycle;
+mod limits;
+mod listen;
+mod looks;
+pub mod metrics;
+mod node;
+mod pages;
+mod problem;
+mod query;
+mod router;
+mod settings;
+mod single_flight;
+mod views;
+
+pub use clock::ClockBehind;
+pub use error::NodeError;
+pub use identity::IdentityError;
+pub use node::Node;
+pub use settings::{NodeLimits, NodeSettings, Rate};

@@ -25,6 +25,6 @@ pub use chain::{BadChain, ChainFacts, judge_chain};
 pub use dns::UnknownType;
 pub use prober::Prober;
 pub use roots::Roots;
-pub use settings::{Limits, ProbeError, ProbeSettings, Validation};
+pub use settings::{Admission, Limits, ProbeError, ProbeSettings, Validation};
 pub use suite::{AwsLc, sha256};
 pub use target::TargetPolicy;

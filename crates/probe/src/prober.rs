@@ -139,7 +139,8 @@ impl Inner {
 
     /// The one place that connects: the address is judged and connected to in one breath.
     async fn open(&self, to: SocketAddr) -> Result<TcpStream, Outcome> {
-        if !self.settings.targets.allows(to) {
+        let admitted = |to| self.settings.admission.as_ref().is_none_or(|admission| admission.admits(to));
+        if !self.settings.targets.allows(to) || !admitted(to) {
             return Err(Outcome::NotAllowed);
         }
         connect(to, self.settings.source, self.settings.limits.connect).await

@@ -19,12 +19,36 @@ pub struct ProbeSettings {
     pub source: Option<IpAddr>,
     /// Which addresses and ports may be looked at.
     pub targets: TargetPolicy,
+    /// Asked before each connection to an address that `targets` allows; `None` admits all.
+    pub admission: Option<Admission>,
     /// The roots that count as public.
     pub roots: Roots,
     /// Whether answers that authorise keys are validated.
     pub dnssec: Validation,
     /// Bounds of one look.
     pub limits: Limits,
+}
+
+/// A budget of the caller's: asked before each TCP connection, in the task of the look; what it refuses is
+/// [`Outcome::NotAllowed`](parallax_core::Outcome::NotAllowed), and the next address is tried.
+#[derive(Clone)]
+pub struct Admission(Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>);
+
+impl Admission {
+    /// A budget that admits what `admits` says.
+    pub fn new(admits: impl Fn(SocketAddr) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(admits))
+    }
+
+    pub(crate) fn admits(&self, target: SocketAddr) -> bool {
+        (self.0)(target)
+    }
+}
+
+impl fmt::Debug for Admission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Admission(…)")
+    }
 }
 
 /// Bounds of one look. Nothing that a server or resolver sends makes a look longer or larger than this.

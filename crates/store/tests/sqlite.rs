@@ -1,4 +1,5 @@
 //! The battery on SQLite.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod battery;
 

@@ -56,6 +56,7 @@ fn load_rows<T>(
 
 fn read_span(row: &Row<'_>) -> Result<Timespan, Unreadable> {
     let networks: String = row.get("networks")?;
+    let (first_seen, last_seen) = read_stretch(row)?;
     Ok(Timespan {
         key: Fingerprint::from_bytes(row.get("key")?),
         leaf: Fingerprint::from_bytes(row.get("leaf")?),
@@ -64,20 +65,32 @@ fn read_span(row: &Row<'_>) -> Result<Timespan, Unreadable> {
         ca_id: row.get::<_, String>("ca_id")?.parse()?,
         networks: networks.split_whitespace().map(str::parse).collect::<Result<_, _>>()?,
         proved: row.get("proved")?,
-        first_seen: Timestamp::from_unix_ms(row.get("first_seen")?),
-        last_seen: Timestamp::from_unix_ms(row.get("last_seen")?),
+        first_seen,
+        last_seen,
     })
 }
 
 fn read_authority(row: &Row<'_>) -> Result<Authority, Unreadable> {
+    let (first_seen, last_seen) = read_stretch(row)?;
     Ok(Authority {
         record: Record {
             ca: fingerprints(row.get_ref("ca")?.as_blob()?)?,
             leaf: fingerprints(row.get_ref("leaf")?.as_blob()?)?,
         },
-        first_seen: Timestamp::from_unix_ms(row.get("first_seen")?),
-        last_seen: Timestamp::from_unix_ms(row.get("last_seen")?),
+        first_seen,
+        last_seen,
     })
+}
+
+fn read_stretch(row: &Row<'_>) -> Result<(Timestamp, Timestamp), Unreadable> {
+    let (first_seen, last_seen) = (moment(row.get("first_seen")?)?, moment(row.get("last_seen")?)?);
+    if last_seen < first_seen { Err("it ends before it begins".into()) } else { Ok((first_seen, last_seen)) }
+}
+
+/// A time outside the years 1 to 9999 would be read as another one, and its row never found again.
+fn moment(ms: i64) -> Result<Timestamp, Unreadable> {
+    let moment = Timestamp::from_unix_ms(ms);
+    if moment.unix_ms() == ms { Ok(moment) } else { Err(format!("{ms} ms is no time").into()) }
 }
 
 fn read_latest(row: &Row<'_>) -> Result<Look, Unreadable> {
@@ -226,7 +239,7 @@ fn read_listed(row: &Row<'_>) -> Result<Listed, StoreError> {
     let key = row.get_ref("service").ok().and_then(|text| text.as_bytes().ok()).unwrap_or_default();
     let read = || -> Result<Listed, Unreadable> {
         let service = row.get_ref("service")?.as_str()?.parse()?;
-        Ok(Listed { service, last_seen: row.get::<_, Option<_>>("last_seen")?.map(Timestamp::from_unix_ms) })
+        Ok(Listed { service, last_seen: row.get::<_, Option<_>>("last_seen")?.map(moment).transpose()? })
     };
     read().map_err(|error| damaged("services", &String::from_utf8_lossy(key), error))
 }

@@ -13,7 +13,7 @@ use super::looks::{DAY, bare, failed, look, service};
 
 #[derive(Clone, Debug)]
 enum Change {
-    Record(Look),
+    Record(Box<Look>),
     Import(Vec<Look>),
     Forget,
 }
@@ -36,7 +36,7 @@ fn any_look() -> impl Strategy<Value = Look> {
 
 fn any_change() -> impl Strategy<Value = Change> {
     prop_oneof![
-        20 => any_look().prop_map(Change::Record),
+        20 => any_look().prop_map(|look| Change::Record(Box::new(look))),
         2 => prop::collection::vec(any_look(), 0..80).prop_map(Change::Import),
         1 => Just(Change::Forget),
     ]
@@ -53,7 +53,7 @@ fn any_changes(cases: u32) -> Vec<Vec<Change>> {
 fn rand_seed() -> [u8; 32] {
     let number = std::env::var("PARALLAX_TEST_SEED").ok().and_then(|text| text.parse().ok());
     let number: u64 = number.unwrap_or_else(|| std::process::id().into());
-    println!("PARALLAX_TEST_SEED={number}");
+    eprintln!("PARALLAX_TEST_SEED={number}");
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&number.to_be_bytes());
     seed
@@ -76,7 +76,7 @@ fn apply(known: &mut Option<Known>, change: &Change) {
         Change::Record(look) => {
             known.history.absorb(look);
             if known.latest.as_ref().is_none_or(|latest| latest.now.at < look.now.at) {
-                known.latest = Some(look.clone());
+                known.latest = Some(Look::clone(look));
             }
         }
         Change::Forget => {}
@@ -87,9 +87,9 @@ fn apply(known: &mut Option<Known>, change: &Change) {
 fn change<'a>(store: &'a impl HistoryStore, name: &str, change: Change) -> BoxFuture<'a, ()> {
     let name = service(name);
     match change {
-        Change::Record(look) => store.record(&name, look).map(|answer| drop(answer.unwrap())).boxed(),
+        Change::Record(look) => store.record(&name, *look).map(|answer| _ = answer.unwrap()).boxed(),
         Change::Import(looks) => store.import(&name, history(&looks)).map(|answer| answer.unwrap()).boxed(),
-        Change::Forget => store.forget(&name).map(|answer| drop(answer.unwrap())).boxed(),
+        Change::Forget => store.forget(&name).map(|answer| _ = answer.unwrap()).boxed(),
     }
 }
 

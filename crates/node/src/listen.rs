@@ -1,0 +1,354 @@
+//! Listeners: connections are taken on up to a bound, served, and closed when they idle, last too long, or the node stops.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt as _;
+
+use crate::identity::Identity;
+use crate::lifecycle::Lifecycle;
+use crate::limits::source_network;
+use crate::metrics::Metrics;
+use crate::router::ClientAddress;
+use crate::settings::NodeLimits;
+
+/// What is under way on a connection that is being closed gets this long: the longest wait for a look, and the way back.
+const CLOSING: Duration = Duration::from_secs(20);
+
+/// A pause after the system refused to accept: it has no file descriptor or memory left, and retrying at once would spin.
+const AFTER_REFUSAL: Duration = Duration::from_millis(100);
+
+/// HTTP/2 streams of one connection at a time; HTTP/1.1 has one.
+const STREAMS: u32 = 32;
+
+/// For those who are turned away at the door over plain HTTP.
+const CROWDED: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+
+/// What serves connections of both listeners.
+pub(crate) struct Serving {
+    pub(crate) router: Router,
+    pub(crate) limits: NodeLimits,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) open: Arc<Open>,
+}
+
+/// Open connections by source network.
+pub(crate) struct Open {
+    total: usize,
+    per_network: usize,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
+    total: usize,
+    networks: HashMap<IpAddr, usize>,
+}
+
+/// One open connection.
+struct Admitted {
+    open: Arc<Open>,
+    network: IpAddr,
+}
+
+impl Open {
+    pub(crate) fn new(total: usize, per_network: usize) -> Self {
+        Self { total, per_network, counts: Mutex::default() }
+    }
+
+    fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Admitted, &'static str> {
+        let network = source_network(peer);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if counts.total >= self.total {
+            return Err("crowded");
+        }
+        let of_network = counts.networks.entry(network).or_default();
+        if *of_network >= self.per_network {
+            return Err("source");
+        }
+        *of_network += 1;
+        counts.total += 1;
+        Ok(Admitted { open: Arc::clone(self), network })
+    }
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        let mut counts = self.open.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.total = counts.total.saturating_sub(1);
+        if let Some(count) = counts.networks.get_mut(&self.network) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.networks.remove(&self.network);
+            }
+        }
+    }
+}
+
+/// TLS 1.3 and 1.2 under the node's own CA, HTTP/2 and HTTP/1.1.
+pub(crate) fn tls_config(identity: Arc<Identity>) -> Result<ServerConfig, rustls::Error> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(identity);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}
+
+/// Accepts until the node stops.
+pub(crate) async fn accept_loop(serving: Arc<Serving>, listener: TcpListener, tls: Option<Arc<ServerConfig>>) {
+    let acceptor = tls.map(TlsAcceptor::from);
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = serving.lifecycle.stopping() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => serving.take_on(stream, peer, acceptor.clone()),
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                serving.metrics.connection_refused("accept");
+                tracing::warn!(%error, "no connection can be accepted now");
+                tokio::time::sleep(AFTER_REFUSAL).await;
+            }
+        }
+    }
+}
+
+/// The peer went away before it was accepted; the listener is fine.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionRefused | ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+impl Serving {
+    fn take_on(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
+        let admitted = match self.open.admit(peer.ip()) {
+            Ok(admitted) => admitted,
+            Err(reason) => {
+                self.metrics.connection_refused(reason);
+                if acceptor.is_none() {
+                    let _ = stream.try_write(CROWDED);
+                }
+                return;
+            }
+        };
+        let (serving, under_way) = (Arc::clone(self), self.lifecycle.enter());
+        tokio::spawn(async move {
+            let _guards = (admitted, under_way);
+            let gauge = serving.metrics.connections(if acceptor.is_some() { "https" } else { "http" });
+            gauge.inc();
+            tokio::select! {
+                () = serving.serve(stream, peer, acceptor) => {}
+                () = serving.lifecycle.abandoned() => {}
+            }
+            gauge.dec();
+        });
+    }
+
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
+        let _ = stream.set_nodelay(true);
+        let Some(acceptor) = acceptor else {
+            return self.serve_http1(stream, peer).await;
+        };
+        match tokio::time::timeout(self.limits.header_timeout, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.serve_http2(stream, peer).await,
+            Ok(Ok(stream)) => self.serve_http1(stream, peer).await,
+            Ok(Err(_)) | Err(_) => self.metrics.connection_refused("handshake"),
+        }
+    }
+
+    async fn serve_http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let activity = Arc::new(Activity::default());
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.header_timeout)
+            // hyper panics below 8 KiB.
+            .max_buf_size(self.limits.header_bytes.max(8 * 1024))
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(peer, &activity)));
+        self.drive(pin!(connection), &activity).await;
+    }
+
+    async fn serve_http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+        let activity = Arc::new(Activity::default());
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS)
+            .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(peer, &activity)));
+        self.drive(pin!(connection), &activity).await;
+    }
+
+    /// The router for one connection: knows the peer and is counted.
+    fn service(
+        &self,
+        peer: SocketAddr,
+        activity: &Arc<Activity>,
+    ) -> impl tower::Service<
+        Request<Incoming>,
+        Response = axum::response::Response,
+        Error = std::convert::Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static {
+        let (router, activity, most) = (self.router.clone(), Arc::clone(activity), self.limits.requests_per_connection);
+        tower::service_fn(move |request: Request<Incoming>| {
+            let (router, busy) = (router.clone(), Busy::new(&activity, most));
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ClientAddress(peer.ip()));
+            async move {
+                let _busy = busy;
+                router.oneshot(request).await
+            }
+        })
+    }
+
+    /// Runs a connection to its end.
+    async fn drive<C: Graceful>(&self, mut connection: Pin<&mut C>, activity: &Activity) {
+        tokio::select! {
+            () = connection.as_mut().finished() => return,
+            () = activity.idle(self.limits.header_timeout) => {}
+            () = activity.full.notified() => {}
+            () = tokio::time::sleep(self.limits.connection_life) => {}
+            () = self.lifecycle.stopping() => {}
+        }
+        connection.as_mut().close();
+        let _ = tokio::time::timeout(CLOSING, connection.finished()).await;
+    }
+}
+
+/// A connection that can be told to end after what is under way.
+trait Graceful {
+    fn finished(self: Pin<&mut Self>) -> impl Future<Output = ()> + Send;
+    fn close(self: Pin<&mut Self>);
+}
+
+impl<I, S> Graceful for http1::Connection<I, S>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send,
+    S: hyper::service::HttpService<Incoming, ResBody = Body, Future: Send> + Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    async fn finished(self: Pin<&mut Self>) {
+        // How a stranger's connection ended is nobody's business.
+        let _ = self.await;
+    }
+
+    fn close(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+impl<I, S> Graceful for http2::Connection<I, S, TokioExecutor>
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send,
+    S: hyper::service::HttpService<Incoming, ResBody = Body, Future: Send + 'static> + Send,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    async fn finished(self: Pin<&mut Self>) {
+        let _ = self.await;
+    }
+
+    fn close(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+}
+
+/// What happens on one connection.
+struct Activity {
+    under_way: AtomicUsize,
+    served: AtomicUsize,
+    last: Mutex<Instant>,
+    full: Notify,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self {
+            under_way: AtomicUsize::new(0),
+            served: AtomicUsize::new(0),
+            last: Mutex::new(Instant::now()),
+            full: Notify::new(),
+        }
+    }
+}
+
+impl Activity {
+    /// Resolves when nothing was asked for `limit`. HTTP/2 has no header timeout of its own that would do this.
+    async fn idle(&self, limit: Duration) {
+        loop {
+            let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            if self.under_way.load(Ordering::Acquire) > 0 {
+                tokio::time::sleep(limit).await;
+            } else if last.elapsed() >= limit {
+                return;
+            } else {
+                tokio::time::sleep_until(last + limit).await;
+            }
+        }
+    }
+}
+
+/// One request under way.
+struct Busy(Arc<Activity>);
+
+impl Busy {
+    fn new(activity: &Arc<Activity>, most: usize) -> Self {
+        activity.under_way.fetch_add(1, Ordering::AcqRel);
+        if activity.served.fetch_add(1, Ordering::AcqRel) + 1 >= most {
+            activity.full.notify_one();
+        }
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        *self.0.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_counted_by_network_and_in_all() {
+        let open = Arc::new(Open::new(3, 2));
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let first = open.admit(ip("192.0.2.1")).unwrap();
+        let _second = open.admit(ip("192.0.2.2")).unwrap();
+        assert_eq!(open.admit(ip("192.0.2.3")).err(), Some("source"));
+        let _third = open.admit(ip("198.51.100.1")).unwrap();
+        assert_eq!(open.admit(ip("203.0.113.1")).err(), Some("crowded"));
+        drop(first);
+        let _again = open.admit(ip("192.0.2.3")).unwrap();
+        drop((_second, _third, _again));
+        assert!(open.counts.lock().unwrap().networks.is_empty(), "nothing is remembered of those who left");
+    }
+}

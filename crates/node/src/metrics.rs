@@ -1,0 +1,236 @@
+//! What a node counts. Nothing here says who asked, or about what.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_store::SqliteStore;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+
+/// Requests, by `route` (the template, never the path) and `status`.
+pub const HTTP_REQUESTS: &str = "parallax_http_requests_total";
+/// Time from a request's header to its answer, by `route`, in seconds.
+pub const HTTP_REQUEST_SECONDS: &str = "parallax_http_request_seconds";
+/// Open connections, by `listener`: `http` or `https`.
+pub const HTTP_CONNECTIONS: &str = "parallax_http_connections";
+/// Connections that were cut before a request, by `reason`: `crowded` (all together), `source` (one network),
+/// `handshake` (TLS failed or took too long), `accept` (the system refused).
+pub const HTTP_CONNECTIONS_REFUSED: &str = "parallax_http_connections_refused_total";
+/// Looks that ended, by `outcome`.
+pub const LOOKS: &str = "parallax_node_looks_total";
+/// Time of a look with DNS, in seconds.
+pub const LOOK_SECONDS: &str = "parallax_node_look_seconds";
+/// Looks under way.
+pub const LOOKS_UNDER_WAY: &str = "parallax_node_looks_under_way";
+/// Views that were signed or given out again, by `source`: `look`, `history`, `memory` (the store could not answer),
+/// `again` (finished bytes), `pending`, `address`.
+pub const VIEWS: &str = "parallax_node_views_total";
+/// DNS answers, by `source`: `resolver` or `again`.
+pub const DNS_ANSWERS: &str = "parallax_node_dns_answers_total";
+/// Requests that were refused, by `limit`: `source`, `looks`, `target`, `dns`, `store`, `clock`,
+/// `stopping`, `lost`.
+pub const REFUSED: &str = "parallax_node_refused_total";
+/// Signatures made with the statement key.
+pub const SIGNATURES: &str = "parallax_node_signatures_total";
+/// When the server certificate ends, in seconds since 1970.
+pub const SERVER_CERTIFICATE_END: &str = "parallax_node_server_certificate_end_seconds";
+
+/// Transactions of the store, by `name` and `result`: `committed` or `failed`.
+pub const STORE_TRANSACTIONS: &str = "parallax_store_transactions_total";
+/// Time spent in them, by `name`, in seconds.
+pub const STORE_SECONDS: &str = "parallax_store_transaction_seconds_total";
+
+type Label = [(&'static str, &'static str); 1];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteStatus {
+    route: &'static str,
+    status: u16,
+}
+
+/// The counters of one node.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RouteStatus, Counter>,
+    request_seconds: Family<Label, Histogram>,
+    connections: Family<Label, Gauge>,
+    connections_refused: Family<Label, Counter>,
+    looks: Family<Label, Counter>,
+    look_seconds: Histogram,
+    pub(crate) looks_under_way: Gauge,
+    views: Family<Label, Counter>,
+    dns_answers: Family<Label, Counter>,
+    refused: Family<Label, Counter>,
+    pub(crate) signatures: Counter,
+    pub(crate) server_certificate_end: Gauge,
+}
+
+/// From a millisecond to the longest that anything here may take.
+const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0];
+
+fn histogram() -> Histogram {
+    Histogram::new(BUCKETS)
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            request_seconds: Family::new_with_constructor(histogram),
+            connections: Family::default(),
+            connections_refused: Family::default(),
+            looks: Family::default(),
+            look_seconds: histogram(),
+            looks_under_way: Gauge::default(),
+            views: Family::default(),
+            dns_answers: Family::default(),
+            refused: Family::default(),
+            signatures: Counter::default(),
+            server_certificate_end: Gauge::default(),
+        };
+        metrics.register_all();
+        metrics
+    }
+
+    fn register_all(&mut self) {
+        self.register(HTTP_REQUESTS, "Requests by route and status", self.requests.clone());
+        self.register(HTTP_REQUEST_SECONDS, "Time to answer a request", self.request_seconds.clone());
+        self.register(HTTP_CONNECTIONS, "Open connections", self.connections.clone());
+        self.register(HTTP_CONNECTIONS_REFUSED, "Connections cut before a request", self.connections_refused.clone());
+        self.register(LOOKS, "Looks that ended, by outcome", self.looks.clone());
+        self.register(LOOK_SECONDS, "Time of a look", self.look_seconds.clone());
+        self.register(LOOKS_UNDER_WAY, "Looks under way", self.looks_under_way.clone());
+        self.register(VIEWS, "Views given out, by source", self.views.clone());
+        self.register(DNS_ANSWERS, "DNS answers given out, by source", self.dns_answers.clone());
+        self.register(REFUSED, "Requests refused, by limit", self.refused.clone());
+        self.register(SIGNATURES, "Signatures by the statement key", self.signatures.clone());
+        self.register(
+            SERVER_CERTIFICATE_END,
+            "When the server certificate ends, seconds since 1970",
+            self.server_certificate_end.clone(),
+        );
+    }
+
+    fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
+        self.registry.register(stem(name), help, metric);
+    }
+
+    /// Adds what the store counts.
+    pub(crate) fn with_store(mut self, store: Arc<SqliteStore>) -> Self {
+        self.registry.register_collector(Box::new(Transactions(store)));
+        self
+    }
+
+    /// Everything in the OpenMetrics text format; `None` when it can't be written.
+    pub(crate) fn encode(&self) -> Option<String> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).ok()?;
+        Some(text)
+    }
+
+    pub(crate) fn request(&self, route: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&RouteStatus { route, status }).inc();
+        self.request_seconds.get_or_create(&[("route", route)]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn connections(&self, listener: &'static str) -> Gauge {
+        self.connections.get_or_create_owned(&[("listener", listener)])
+    }
+
+    pub(crate) fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
+    pub(crate) fn look(&self, outcome: &'static str, took: Duration) {
+        self.looks.get_or_create(&[("outcome", outcome)]).inc();
+        self.look_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn view(&self, source: &'static str) {
+        self.views.get_or_create(&[("source", source)]).inc();
+    }
+
+    pub(crate) fn dns_answer(&self, source: &'static str) {
+        self.dns_answers.get_or_create(&[("source", source)]).inc();
+    }
+
+    pub(crate) fn refused(&self, limit: &'static str) {
+        self.refused.get_or_create(&[("limit", limit)]).inc();
+    }
+}
+
+/// The encoder adds `_total` to counters itself.
+fn stem(name: &'static str) -> &'static str {
+    name.strip_suffix("_total").unwrap_or(name)
+}
+
+/// What the store counts by itself.
+#[derive(Debug)]
+struct Transactions(Arc<SqliteStore>);
+
+impl Collector for Transactions {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let transactions = self.0.metrics();
+        let (name, help) = (stem(STORE_TRANSACTIONS), "Transactions of the store, by name and result");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for transaction in &transactions {
+            for (result, count) in [("committed", transaction.committed), ("failed", transaction.failed)] {
+                let labels = [("name", transaction.name), ("result", result)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let (name, help) = (stem(STORE_SECONDS), "Time spent in transactions of the store, by name");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for transaction in &transactions {
+            let labels = [("name", transaction.name)];
+            ConstCounter::new(transaction.seconds).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_as_documented() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&dir.path().join("parallax.sqlite")).unwrap();
+        let metrics = Metrics::new().with_store(Arc::new(store));
+        metrics.request("/v1/view", 200, Duration::from_millis(3));
+        metrics.connections("http").inc();
+        metrics.connection_refused("crowded");
+        metrics.look("seen", Duration::from_millis(3));
+        metrics.view("look");
+        metrics.dns_answer("again");
+        metrics.refused("target");
+        let text = metrics.encode().unwrap();
+        for name in [
+            HTTP_REQUESTS,
+            HTTP_REQUEST_SECONDS,
+            HTTP_CONNECTIONS,
+            HTTP_CONNECTIONS_REFUSED,
+            LOOKS,
+            LOOK_SECONDS,
+            LOOKS_UNDER_WAY,
+            VIEWS,
+            DNS_ANSWERS,
+            REFUSED,
+            SIGNATURES,
+            SERVER_CERTIFICATE_END,
+            STORE_TRANSACTIONS,
+            STORE_SECONDS,
+        ] {
+            let found = text.lines().any(|line| line.starts_with(name) && !line.starts_with('#'));
+            assert!(found, "{name} is not in\n{text}");
+        }
+    }
+}

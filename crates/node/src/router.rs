@@ -1,0 +1,179 @@
+//! The HTTP API: which request leads where, and what holds for all of them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use http_body_util::Limited;
+use parallax_proto::SIGNATURE_HEADER;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::pages;
+use crate::problem::Problem;
+use crate::query::{Pairs, dns_question, view_question};
+use crate::views::SignedBytes;
+
+/// Nothing here takes longer: the longest wait, one look that has to be recorded, and slack.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
+
+/// Where a request came from; set by the listeners, absent in process.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClientAddress(pub(crate) IpAddr);
+
+/// Whether a route counts against the rate of its source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counted {
+    Yes,
+    /// What watches the node has to work when others ask too much.
+    No,
+}
+
+/// Every route: path, whether it counts, what answers.
+fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
+    vec![
+        ("/", Counted::Yes, get(index)),
+        ("/v1/view", Counted::Yes, get(view)),
+        ("/v1/dns", Counted::Yes, get(dns)),
+        ("/v1/vantage", Counted::Yes, get(vantage)),
+        ("/healthz", Counted::No, get(health)),
+        ("/readyz", Counted::No, get(ready)),
+        ("/metrics", Counted::No, get(metrics)),
+        ("/openapi.json", Counted::Yes, get(openapi)),
+    ]
+}
+
+/// The paths of all routes, for the index and the API description.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    routes().into_iter().map(|(path, ..)| path)
+}
+
+/// The router of a node.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new();
+    for (path, counted, methods) in routes() {
+        router = router.route(path, guarded(methods.fallback(wrong_method), &app, path, counted));
+    }
+    let other = guarded(MethodRouter::new().fallback(not_found), &app, "other", Counted::Yes);
+    router.fallback_service(other.with_state(Arc::clone(&app))).with_state(app)
+}
+
+fn guarded(
+    methods: MethodRouter<Arc<App>>,
+    app: &Arc<App>,
+    route: &'static str,
+    counted: Counted,
+) -> MethodRouter<Arc<App>> {
+    let app = Arc::clone(app);
+    methods.layer(from_fn(move |request: Request, next: Next| {
+        let app = Arc::clone(&app);
+        async move {
+            let started = Instant::now();
+            let mut response = guard(&app, counted, request, next).await.unwrap_or_else(IntoResponse::into_response);
+            response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+            response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            app.metrics.request(route, response.status().as_u16(), started.elapsed());
+            response
+        }
+    }))
+}
+
+/// What holds for every request: its source may ask, its body is small, its answer comes.
+async fn guard(app: &App, counted: Counted, request: Request, next: Next) -> Result<Response, Problem> {
+    if let Some(ClientAddress(source)) = request.extensions().get().copied().filter(|_| counted == Counted::Yes) {
+        app.limits.admit_source(source).map_err(|wait| {
+            app.metrics.refused("source");
+            Problem::too_many("your network asks more often than it may; come back", wait)
+        })?;
+    }
+    let most = app.body_bytes;
+    let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > most) {
+        let detail = format!("a request body has at most {most} bytes");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail));
+    }
+    let request = request.map(|body| Body::new(Limited::new(body, most)));
+    tokio::time::timeout(LONGEST_ANSWER, next.run(request))
+        .await
+        .map_err(|_| Problem::unavailable("too-slow", "the answer takes too long; come back", Duration::from_secs(5)))
+}
+
+fn pairs(query: Result<Query<Pairs>, QueryRejection>) -> Result<Pairs, Problem> {
+    let Query(pairs) = query.map_err(|_| {
+        Problem::new(StatusCode::BAD_REQUEST, "bad-query", "the query is not name=value pairs with & between them")
+    })?;
+    Ok(pairs)
+}
+
+async fn view(
+    State(app): State<Arc<App>>,
+    query: Result<Query<Pairs>, QueryRejection>,
+) -> Result<SignedBytes, Problem> {
+    app.views.answer(&view_question(pairs(query)?)?).await
+}
+
+async fn dns(State(app): State<Arc<App>>, query: Result<Query<Pairs>, QueryRejection>) -> Result<SignedBytes, Problem> {
+    app.dns.answer(dns_question(pairs(query)?)?).await
+}
+
+async fn vantage(State(app): State<Arc<App>>) -> Result<SignedBytes, Problem> {
+    let signed = SignedBytes::new(app.description.signed());
+    signed.ok_or_else(|| Problem::unavailable("signing", "the descriptor can't be sent", Duration::from_secs(60)))
+}
+
+async fn health() -> &'static str {
+    "alive\n"
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
+    app.ready().await.map_err(|why| Problem::unavailable("not-ready", why, Duration::from_secs(5)))?;
+    Ok("ready\n")
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let text = app.metrics.encode();
+    let text =
+        text.ok_or_else(|| Problem::unavailable("metrics", "the metrics can't be written", Duration::from_secs(5)))?;
+    Ok(typed("application/openmetrics-text; version=1.0.0; charset=utf-8", text))
+}
+
+async fn openapi() -> Response {
+    typed("application/json", pages::OPENAPI)
+}
+
+async fn index(State(app): State<Arc<App>>) -> Response {
+    let mut response = typed("text/html; charset=utf-8", pages::index(app.identity.vantage()));
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "not-found", "there is nothing here; /openapi.json lists what there is")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path is read with GET")
+}
+
+fn typed(kind: &'static str, body: impl Into<Body>) -> Response {
+    let mut response = Response::new(body.into());
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+impl IntoResponse for SignedBytes {
+    fn into_response(self) -> Response {
+        let mut response = typed("application/json", self.body);
+        response.headers_mut().insert(HeaderName::from_static(SIGNATURE_HEADER), self.signature);
+        response
+    }
+}
