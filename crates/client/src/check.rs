@@ -59,6 +59,7 @@ struct Inner {
     vantages: Vec<Arc<dyn VantagePoint>>,
     policy: Policy,
     timeout: Duration,
+    max_age: Duration,
     replies: Option<usize>,
     public_roots: bool,
     remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
@@ -90,6 +91,13 @@ impl CheckerBuilder {
         self
     }
 
+    /// How old a look may be that a vantage point answers with, where it agrees: a day when nothing is set. A look that
+    /// differs is asked anew in any case.
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.inner.max_age = max_age;
+        self
+    }
+
     /// Asks only this many of the vantage points, drawn at random, regions as different as possible.
     pub fn replies(mut self, replies: usize) -> Self {
         self.inner.replies = Some(replies);
@@ -117,6 +125,7 @@ impl Checker {
                 vantages: Vec::new(),
                 policy: Policy::default(),
                 timeout: DEFAULT_TIMEOUT,
+                max_age: DEFAULT_MAX_AGE,
                 replies: None,
                 public_roots: true,
                 remembered: Mutex::new(HashMap::new()),
@@ -284,11 +293,11 @@ impl Ask {
 
     /// The first answer; a look that was still going on is waited for once more while there is time.
     async fn first_view(&self) -> Result<Verified<View>, Missing> {
-        let view = self.question(DEFAULT_MAX_AGE, None).await?;
+        let view = self.question(self.inner.max_age, None).await?;
         if view.content().now.outcome != Outcome::Pending || self.deadline.left() < Duration::from_secs(1) {
             return Ok(view);
         }
-        Ok(self.question(DEFAULT_MAX_AGE, None).await.unwrap_or(view))
+        Ok(self.question(self.inner.max_age, None).await.unwrap_or(view))
     }
 
     async fn question(
