@@ -31,7 +31,8 @@ use crate::metrics::Metrics;
 use crate::router::ClientAddress;
 use crate::settings::NodeLimits;
 
-/// What is under way on a connection that is being closed gets this long: the longest wait for a look, and the way back.
+/// What is under way on a connection that is being closed gets at most this long: the longest wait for a look, and the
+/// way back.
 const CLOSING: Duration = Duration::from_secs(20);
 
 /// A pause after the system refused to accept: it has no file descriptor or memory left, and retrying at once would spin.
@@ -51,6 +52,34 @@ pub(crate) struct Serving {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) open: Arc<Open>,
+}
+
+/// Files that a node needs besides connections and looks: database, log, listeners, resolver.
+const OTHER_FILES: usize = 64;
+
+/// How many connections may be open: as many as the settings say, or as the process may open files for.
+pub(crate) fn affordable(limits: &NodeLimits) -> usize {
+    // A look holds at most one connection and two sockets of the resolver at a time.
+    let others = OTHER_FILES.saturating_add(limits.looks_at_once.saturating_mul(3));
+    let Some(files) = open_files() else { return limits.connections };
+    let affordable = files.saturating_sub(others).max(OTHER_FILES);
+    if affordable < limits.connections {
+        let wanted = limits.connections.saturating_add(others);
+        tracing::warn!(
+            files,
+            affordable,
+            wanted,
+            "few open files are allowed, so fewer connections are; raise the limit"
+        );
+    }
+    limits.connections.min(affordable)
+}
+
+/// The soft limit on open files, where the system tells it.
+fn open_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// Open connections by source network.
@@ -237,7 +266,16 @@ impl Serving {
             () = self.lifecycle.stopping() => {}
         }
         connection.as_mut().close();
-        let _ = tokio::time::timeout(CLOSING, connection.finished()).await;
+        // The peer may never say goodbye; the bytes on their way to it get as long as it would have for its header.
+        let last_bytes = async {
+            tokio::time::sleep(self.limits.header_timeout).await;
+            activity.idle(self.limits.header_timeout).await;
+        };
+        tokio::select! {
+            () = connection.finished() => {}
+            () = last_bytes => {}
+            () = tokio::time::sleep(CLOSING) => {}
+        }
     }
 }
 
@@ -336,6 +374,14 @@ impl Drop for Busy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_more_connections_than_files() {
+        let limits = NodeLimits { connections: usize::MAX, looks_at_once: 10, ..Default::default() };
+        let files = open_files().expect("this system has /proc");
+        assert_eq!(affordable(&limits), files.saturating_sub(OTHER_FILES + 30).max(OTHER_FILES));
+        assert_eq!(affordable(&NodeLimits { connections: 7, ..limits }), 7);
+    }
 
     #[test]
     fn connections_are_counted_by_network_and_in_all() {

@@ -131,6 +131,7 @@ fn remember(looked: &Looked) -> Duration {
     match looked {
         Ok(seen) if seen.look.now.outcome == Outcome::Seen => AT_MOST_EVERY,
         Ok(_) => FAILURE_REMEMBERED,
+        Err(NotLooked::TargetBusy(wait)) => AT_MOST_EVERY.min(*wait),
         Err(_) => AT_MOST_EVERY,
     }
 }

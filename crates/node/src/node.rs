@@ -23,7 +23,7 @@ use crate::error::NodeError;
 use crate::identity::{Identity, IdentityError, ServerTerms};
 use crate::lifecycle::Lifecycle;
 use crate::limits::RateLimits;
-use crate::listen::{Open, Serving, accept_loop, tls_config};
+use crate::listen::{Open, Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
 use crate::router::router;
@@ -84,7 +84,7 @@ impl Node {
             limits: limits.clone(),
             metrics: Arc::clone(&self.app.metrics),
             lifecycle: self.app.lifecycle.clone(),
-            open: Arc::new(Open::new(limits.connections, limits.connections_per_source_network)),
+            open: Arc::new(Open::new(affordable(limits), limits.connections_per_source_network)),
         });
         if let Some((listener, _)) = http {
             tokio::spawn(accept_loop(Arc::clone(&serving), listener, None));
@@ -256,4 +256,46 @@ where
     NodeError: From<E>,
 {
     tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::Interrupted)?.map_err(NodeError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use parallax_core::{DnsAnswers, Look, Observation, Outcome};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status(node: &Node, path: &str) -> (u16, String) {
+        let request = http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let (parts, body) = node.router().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn what_is_in_memory_answers_while_the_store_can_not() {
+        let data = tempfile::tempdir().unwrap();
+        let free = "127.0.0.1:0".parse().ok();
+        let settings = NodeSettings { listen: free, listen_tls: None, ..NodeSettings::new(data.path()) };
+        let node = Node::start(settings).await.unwrap();
+        let service: ServiceId = "192.0.2.7:443".parse().unwrap();
+        let at = node.app.clock.now().unwrap();
+        let now = Observation::failed(at, None, Outcome::Timeout);
+        let look = Look { dns: DnsAnswers::default(), now };
+        let known = node.store().record(&service, look).await.unwrap();
+        let path = "/v1/view?service=192.0.2.7";
+
+        node.app.store.shutdown().await;
+        let (refused, text) = status(&node, path).await;
+        assert_eq!(refused, 503, "{text}");
+        node.app.views.memory.insert(service, known).await;
+        // A failure answers for ten seconds only; a machine that was slower than that has nothing to show here.
+        let (told, text) = status(&node, path).await;
+        if node.app.clock.now().unwrap().since(at) < Duration::from_secs(10) {
+            assert_eq!(told, 200, "{text}");
+            assert!(node.app.metrics.encode().unwrap().contains("source=\"memory\"} 1"));
+        }
+        assert_eq!(status(&node, "/readyz").await.0, 503);
+    }
 }
