@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use futures_util::{StreamExt as _, stream};
 use parallax_client::{Checker, Report};
-use parallax_core::{Decision, ServiceId};
+use parallax_core::ServiceId;
 use tokio::sync::mpsc;
 
 use super::check::status;
@@ -161,6 +161,8 @@ fn parse(line: Result<String, String>) -> Option<Result<ServiceId, String>> {
 
 #[cfg(test)]
 mod tests {
+    use parallax_core::Decision;
+
     use super::*;
 
     fn lines(input: &[u8]) -> Vec<Result<String, String>> {

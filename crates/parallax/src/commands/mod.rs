@@ -6,7 +6,7 @@ mod looking;
 mod many;
 pub(crate) mod observe;
 pub(crate) mod packaging;
-// pub(crate) mod serve;
+pub(crate) mod serve;
 pub(crate) mod vantage;
 
 use std::path::Path;

@@ -1,1 +1,112 @@
 //! `parallax serve`: run a node until it is told to stop.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use parallax_node::{Node, NodeError, NodeSettings};
+use parallax_probe::{ProbeSettings, TargetPolicy};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{looking, settings};
+use crate::args::ServeArgs;
+use crate::failure::{DONE, Failure};
+use crate::settings::{Ports, ServeSettings, Settings};
+use crate::{logs, output};
+
+/// A node stops within this time, or is left to end with the process.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// Runs the command.
+pub(crate) fn run(args: &ServeArgs, config: Option<&Path>) -> Result<u8, Failure> {
+    let settings = settings(config, &args.flags())?;
+    logs::start("info")?;
+    let node = node_settings(&settings)?;
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|error| Failure::not_done(format!("this machine gives no runtime: {error}")))?;
+    let done = runtime.block_on(serve(node));
+    // What still holds a thread, a name lookup say, is not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(settings: NodeSettings) -> Result<u8, Failure> {
+    let unheard = |error: io::Error| Failure::not_done(format!("signals can't be heard: {error}"));
+    let mut stops = Stops::listen().map_err(unheard)?;
+    let node = tokio::select! {
+        node = Node::start(settings) => node.map_err(not_started)?,
+        () = stops.next() => return Ok(DONE),
+    };
+    announce(&node);
+    stops.next().await;
+    tracing::info!("stopping; a second signal ends it at once");
+    tokio::select! {
+        stopped = tokio::time::timeout(STOPPING, node.shutdown()) => match stopped {
+            Ok(Ok(())) => Ok(DONE),
+            Ok(Err(error)) => Err(Failure::not_done(error)),
+            Err(_) => Err(Failure::not_done("the node did not stop within 5 s; it was left behind")),
+        },
+        () = stops.next() => Err(Failure::not_done("stopped at once by a second signal")),
+    }
+}
+
+/// The line that scripts wait for. A node whose reader has gone serves on.
+fn announce(node: &Node) {
+    let address = |at: Option<std::net::SocketAddr>| at.map_or_else(|| "off".to_owned(), |at| at.to_string());
+    let (http, https) = (address(node.http()), address(node.https()));
+    if output::print_raw(format!("ready http={http} https={https} vantage={}\n", node.vantage()).as_bytes()).is_err() {
+        tracing::warn!("nobody reads standard output");
+    }
+}
+
+fn not_started(error: NodeError) -> Failure {
+    match error {
+        NodeError::Setting { .. } | NodeError::Probe(_) => Failure::usage(error),
+        error => Failure::not_done(error),
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Stops {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stops {
+    fn listen() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
+    let serve = &settings.serve;
+    let probe = looking::probe_settings(&settings.look)?;
+    Ok(NodeSettings {
+        listen: Some(serve.listen),
+        listen_tls: Some(serve.listen_tls),
+        addresses: serve.addresses.clone(),
+        region: serve.region.clone(),
+        rir: serve.rir.map(str::to_owned),
+        operator: serve.operator.clone(),
+        domain: serve.domain.clone(),
+        probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
+        ..NodeSettings::new(serve.data.clone())
+    })
+}
+
+/// `--allow-private` lifts both bounds; ports that were listed stay a bound all the same.
+fn targets(serve: &ServeSettings, ports: &Ports) -> TargetPolicy {
+    let base = if serve.allow_private { TargetPolicy::any() } else { TargetPolicy::public() };
+    match ports {
+        Ports::Home => base,
+        Ports::Any => base.with_any_port(),
+        Ports::Listed(ports) => base.with_ports(ports.iter().copied()),
+    }
+}

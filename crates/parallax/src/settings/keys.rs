@@ -68,6 +68,8 @@ pub(crate) const LISTEN: Key = key("serve.listen", "PARALLAX_LISTEN", "--listen"
 pub(crate) const LISTEN_TLS: Key = key("serve.listen_tls", "PARALLAX_LISTEN_TLS", "--listen-tls", "");
 /// Where a node keeps its identity and its memory.
 pub(crate) const DATA: Key = key("serve.data", "PARALLAX_DATA", "--data", "$XDG_DATA_HOME/parallax");
+/// The URLs that its descriptor announces.
+pub(crate) const ADDRESSES: Key = key("serve.addresses", "PARALLAX_ADDRESSES", "", "");
 /// The region that the node claims.
 pub(crate) const REGION: Key = key("serve.region", "PARALLAX_REGION", "--region", "none is claimed");
 /// The regional Internet registry of its address.
@@ -80,7 +82,7 @@ pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain"
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 20] = [
+pub(crate) const ALL: [&Key; 21] = [
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -95,8 +97,7 @@ pub(crate) const ALL: [&Key; 20] = [
     &PORTS,
     &LISTEN,
     &LISTEN_TLS,
-    &DATA,
-    &REGION,
+    &DATA, &ADDRESSES,     &REGION,
     &RIR,
     &OPERATOR,
     &DOMAIN,

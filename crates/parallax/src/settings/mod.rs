@@ -23,7 +23,7 @@ pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Line, Millis, PolicyName, Region, Registry, Secs};
+use values::{Addresses, Line, Millis, PolicyName, Region, Registry, Secs};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -98,6 +98,8 @@ pub(crate) struct ServeSettings {
     pub(crate) listen_tls: SocketAddr,
     /// Where it keeps its identity and its memory.
     pub(crate) data: PathBuf,
+    /// The URLs that its descriptor announces; empty leaves it to the node.
+    pub(crate) addresses: Vec<String>,
     /// The region it claims.
     pub(crate) region: Option<String>,
     /// The regional Internet registry of its address.
@@ -201,6 +203,7 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         listen: layers.pick(&keys::LISTEN, DEFAULT_LISTEN)?,
         listen_tls: layers.pick(&keys::LISTEN_TLS, DEFAULT_LISTEN_TLS)?,
         data: resolve_data(layers, env)?,
+        addresses: layers.pick(&keys::ADDRESSES, Addresses(Vec::new()))?.0,
         region: layers.pick_optional(&keys::REGION)?.map(|Region(region)| region),
         rir: layers.pick_optional(&keys::RIR)?.map(|Registry(rir)| rir),
         operator: layers.pick_optional(&keys::OPERATOR)?.map(|Line(line)| line),

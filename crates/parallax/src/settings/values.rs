@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use parallax_client::VantageUrl;
 use parallax_core::{Policy, Share};
 use parallax_proto::{RIRS, is_region};
 
@@ -281,6 +282,33 @@ impl Value for Ports {
     }
 }
 
+/// The URLs that a node's descriptor announces, at most 8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Addresses(pub(crate) Vec<String>);
+
+impl Value for Addresses {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let bad = || "the value must be a list of at most 8 URLs such as [\"https://node.example:8443\"]".to_string();
+        let urls: Option<Vec<String>> = match raw {
+            Raw::Text(text) => Some(text.split(',').map(|url| url.trim().to_owned()).collect()),
+            Raw::List(values) => values
+                .iter()
+                .map(|value| match value {
+                    Raw::Text(url) => Some(url.clone()),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        };
+        let is_url = |url: &String| url.parse::<VantageUrl>().is_ok_and(|url| url.pin().is_none());
+        urls.filter(|urls| urls.len() <= 8 && urls.iter().all(is_url)).map(Self).ok_or_else(bad)
+    }
+
+    fn write(&self) -> String {
+        format!("[{}]", self.0.iter().map(|url| quoted(url)).collect::<Vec<_>>().join(", "))
+    }
+}
+
 /// A region code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Region(pub(crate) String);
@@ -373,6 +401,17 @@ mod tests {
         }
         for bad in ["", "0", "all", "443;8443"] {
             assert!(read::<Ports>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_node_announces_urls() {
+        let url = "https://node.example:8443".to_string();
+        assert_eq!(read("https://node.example:8443"), Ok(Addresses(vec![url.clone()])));
+        assert_eq!(Addresses::read(&Raw::List(vec![])), Ok(Addresses(vec![])));
+        assert_eq!(Addresses(vec![url.clone(), url]).write().matches("node.example").count(), 2);
+        for bad in ["", "http://node.example", "https://node.example/v1", "https://a,b"] {
+            assert!(read::<Addresses>(bad).is_err(), "{bad}");
         }
     }
 
