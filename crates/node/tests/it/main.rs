@@ -1,5 +1,7 @@
 //! A node in process and over real sockets, looking at real TLS servers on loopback.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod api;
 mod dns;
 mod lifecycle;
