@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Empty;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
 use parallax_core::Outcome;
 use parallax_node::Rate;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{PATIENCE, Site, TestNode, get, http_get, look_now};
+use crate::support::{PATIENCE, Site, TestNode, get, http_get, look_now, whole};
 
 #[tokio::test]
 async fn looks_at_once_are_bounded() {
@@ -25,6 +30,36 @@ async fn looks_at_once_are_bounded() {
     gate.open();
     assert_eq!(asker.await.unwrap().status, 200);
     assert_eq!(node.ask(&look_now(&other.service())).await.content().now.outcome, Outcome::Seen);
+}
+
+#[tokio::test]
+async fn the_slow_targets_of_one_source_leave_room_for_others() {
+    let node = TestNode::with(|settings| settings.limits.looks_at_once_per_source_network = 1).await;
+    let ((slow, _gate), other) = (Site::gated().await, Site::start().await);
+    let http = node.node.http().unwrap();
+    let path = look_now(&slow.service()).to_path();
+    let asker = tokio::spawn(async move { http_get(http, &path).await });
+    slow.arrived(1).await;
+    let refused = http_get(http, &look_now(&other.service()).to_path()).await;
+    assert_eq!(refused.problem(503), "too-many-looks");
+    // Called in process, so from no source network.
+    assert_eq!(node.ask(&look_now(&other.service())).await.content().now.outcome, Outcome::Seen);
+    asker.abort();
+}
+
+#[tokio::test]
+async fn one_source_opens_so_many_connections_a_second() {
+    let node = TestNode::with(|settings| settings.limits.questions_per_source_network = Rate::new(1, 3)).await;
+    let http = node.node.http().unwrap();
+    let mut refused = 0;
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(http).await.unwrap();
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: node\r\nconnection: close\r\n\r\n").await;
+        let mut answer = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap();
+        refused += usize::from(read.is_err() || !answer.starts_with(b"HTTP/1.1 200"));
+    }
+    assert!(refused > 0, "forty connections take less than thirty-seven seconds");
 }
 
 #[tokio::test]
@@ -59,21 +94,28 @@ async fn one_target_is_spared_however_many_services_lead_there() {
 
 #[tokio::test]
 async fn one_source_is_told_to_come_back() {
-    let node = TestNode::with(|settings| settings.limits.questions_per_source_network = Rate::new(1, 2)).await;
+    let node = TestNode::with(|settings| settings.limits.questions_per_source_network = Rate::new(1, 10)).await;
     let http = node.node.http().unwrap();
+    // On one connection: the rate of connections is another one.
+    let stream = TcpStream::connect(http).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
     let mut last = None;
-    for _ in 0..20 {
-        let reply = http_get(http, "/v1/vantage").await;
+    for _ in 0..40 {
+        let request = Request::get("/v1/vantage").header("host", "node").body(Empty::<Bytes>::new()).unwrap();
+        let reply = whole(sender.send_request(request).await.unwrap()).await;
         if reply.status == 429 {
             last = Some(reply);
             break;
         }
     }
-    let refused = last.expect("twenty requests within a few seconds");
+    let refused = last.expect("forty requests take less than thirty seconds");
     assert_eq!(refused.problem(429), "too-many-requests");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
-    for path in ["/healthz", "/readyz", "/metrics"] {
-        assert_eq!(http_get(http, path).await.status, 200, "{path} works for those who watch the node");
+    for path in ["/healthz", "/readyz"] {
+        let request = Request::get(path).header("host", "node").body(Empty::<Bytes>::new()).unwrap();
+        let reply = whole(sender.send_request(request).await.unwrap()).await;
+        assert_eq!(reply.status, 200, "{path} works for those who watch the node");
     }
 }
 

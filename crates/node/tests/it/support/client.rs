@@ -85,7 +85,8 @@ pub(crate) async fn https_get(https: &Https<'_>, at: SocketAddr, path: &str) -> 
     tokio::time::timeout(PATIENCE, exchange).await.unwrap()
 }
 
-async fn whole(response: http::Response<hyper::body::Incoming>) -> Reply {
+/// Reads an answer to its end.
+pub(crate) async fn whole(response: http::Response<hyper::body::Incoming>) -> Reply {
     let (parts, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes().to_vec();
     Reply { status: parts.status, headers: parts.headers, body }

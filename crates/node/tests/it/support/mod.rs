@@ -16,7 +16,7 @@ use parallax_probe::{AwsLc, ProbeSettings, TargetPolicy};
 use parallax_proto::{Descriptor, Expected, Question, SIGNATURE_HEADER, Signed, Verified, View};
 use tower::ServiceExt as _;
 
-pub(crate) use client::{Https, Protocol, http_get, https_get};
+pub(crate) use client::{Https, Protocol, http_get, https_get, whole};
 pub(crate) use dns_server::DnsServer;
 pub(crate) use site::Site;
 
