@@ -61,6 +61,7 @@ struct Inner {
     timeout: Duration,
     max_age: Duration,
     replies: Option<usize>,
+    waits_for_all: bool,
     public_roots: bool,
     remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
 }
@@ -104,6 +105,13 @@ impl CheckerBuilder {
         self
     }
 
+    /// Waits for every answer, or until the time is over, even when none could change the decision any more. The rule and
+    /// the reasons then do not depend on who answered first, and nobody is left out of the report.
+    pub fn wait_for_all(mut self, wait: bool) -> Self {
+        self.inner.waits_for_all = wait;
+        self
+    }
+
     /// Whether public roots are evidence (`roots = none`: only the network decides).
     pub fn public_roots(mut self, believed: bool) -> Self {
         self.inner.public_roots = believed;
@@ -127,6 +135,7 @@ impl Checker {
                 timeout: DEFAULT_TIMEOUT,
                 max_age: DEFAULT_MAX_AGE,
                 replies: None,
+                waits_for_all: false,
                 public_roots: true,
                 remembered: Mutex::new(HashMap::new()),
             },
@@ -155,11 +164,13 @@ impl Checker {
     pub async fn report(&self, service: &ServiceId) -> Report {
         let begun = Instant::now();
         let policy = &self.inner.policy;
-        let gathered = self.gather(service, Some(policy)).await;
+        let early = Some(policy).filter(|_| !self.inner.waits_for_all);
+        let gathered = self.gather(service, early).await;
         let verdict = policy.decide(&gathered.evidence, now());
         gathered.into_report(policy.name(), verdict, begun.elapsed())
     }
 
+    /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
     async fn gather(&self, service: &ServiceId, policy: Option<&Policy>) -> Gathered {
         let inner = &self.inner;
         let (started, deadline) = (now(), Deadline::within(inner.timeout));
