@@ -28,11 +28,13 @@ CREATE TABLE authority (
     PRIMARY KEY (service, first_seen, ca, leaf)
 ) STRICT, WITHOUT ROWID;
 
+-- The rows of these two are long: without a rowid, each above 1,002 bytes would spill into a page of its own.
+
 CREATE TABLE latest (
     service TEXT    NOT NULL PRIMARY KEY,
     at      INTEGER NOT NULL,
     look    TEXT    NOT NULL
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE records (
     namespace TEXT    NOT NULL,
@@ -40,4 +42,4 @@ CREATE TABLE records (
     version   INTEGER NOT NULL CHECK (version > 0),
     bytes     BLOB    NOT NULL,
     PRIMARY KEY (namespace, key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
