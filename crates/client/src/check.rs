@@ -59,6 +59,7 @@ struct Inner {
     vantages: Vec<Arc<dyn VantagePoint>>,
     policy: Policy,
     timeout: Duration,
+    max_age: Duration,
     replies: Option<usize>,
     waits_for_all: bool,
     public_roots: bool,
@@ -88,6 +89,13 @@ impl CheckerBuilder {
     /// How long a check may take; [`DEFAULT_TIMEOUT`] when nothing is set.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.inner.timeout = timeout;
+        self
+    }
+
+    /// How old a look may be that a vantage point answers with, where it agrees: a day when nothing is set. A look that
+    /// differs is asked anew in any case.
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.inner.max_age = max_age;
         self
     }
 
@@ -125,6 +133,7 @@ impl Checker {
                 vantages: Vec::new(),
                 policy: Policy::default(),
                 timeout: DEFAULT_TIMEOUT,
+                max_age: DEFAULT_MAX_AGE,
                 replies: None,
                 waits_for_all: false,
                 public_roots: true,
@@ -295,11 +304,11 @@ impl Ask {
 
     /// The first answer; a look that was still going on is waited for once more while there is time.
     async fn first_view(&self) -> Result<Verified<View>, Missing> {
-        let view = self.question(DEFAULT_MAX_AGE, None).await?;
+        let view = self.question(self.inner.max_age, None).await?;
         if view.content().now.outcome != Outcome::Pending || self.deadline.left() < Duration::from_secs(1) {
             return Ok(view);
         }
-        Ok(self.question(DEFAULT_MAX_AGE, None).await.unwrap_or(view))
+        Ok(self.question(self.inner.max_age, None).await.unwrap_or(view))
     }
 
     async fn question(

@@ -13,7 +13,7 @@ use parallax_proto::Descriptor;
 use parallax_store::{HistoryStore, Known, SqliteStore};
 use tokio::net::TcpListener;
 
-use crate::app::{App, Shared};
+use crate::app::{App, Shared, health_holds};
 use crate::chores;
 use crate::clock::Clock;
 use crate::data::{DATABASE, DataDir};
@@ -22,12 +22,13 @@ use crate::dns::Dns;
 use crate::error::NodeError;
 use crate::identity::{Identity, IdentityError, ServerTerms};
 use crate::lifecycle::Lifecycle;
-use crate::limits::RateLimits;
-use crate::listen::{Open, Serving, accept_loop, tls_config};
+use crate::limits::{Places, RateLimits};
+use crate::listen::{Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
 use crate::router::router;
 use crate::settings::{NodeLimits, NodeSettings};
+use crate::single_flight::SingleFlight;
 use crate::views::{Again, Views};
 
 /// What is under way when a node stops gets this long; a look that takes longer is given up and was never told of.
@@ -74,7 +75,8 @@ impl Node {
             chores.await;
             drop(under_way);
         });
-        tracing::info!(http = ?http_at, https = ?https_at, vantage = %node.vantage(), "the node answers");
+        let [http, https] = [http_at, https_at].map(|at| at.map(tracing::field::display));
+        tracing::info!(http, https, vantage = %node.vantage(), "the node answers");
         Ok(node)
     }
 
@@ -84,7 +86,8 @@ impl Node {
             limits: limits.clone(),
             metrics: Arc::clone(&self.app.metrics),
             lifecycle: self.app.lifecycle.clone(),
-            open: Arc::new(Open::new(limits.connections, limits.connections_per_source_network)),
+            places: Arc::new(Places::new(affordable(limits), limits.connections_per_source_network)),
+            rates: Arc::clone(&self.app.limits),
         });
         if let Some((listener, _)) = http {
             tokio::spawn(accept_loop(Arc::clone(&serving), listener, None));
@@ -201,7 +204,7 @@ fn build(
             memory: memory.clone(),
             lifecycle: lifecycle.clone(),
         },
-        settings.limits.looks_at_once,
+        Places::new(settings.limits.looks_at_once, settings.limits.looks_at_once_per_source_network),
     );
     let shared = Shared {
         identity: Arc::clone(&identity),
@@ -209,11 +212,25 @@ fn build(
         clock: Arc::clone(&clock),
         metrics: Arc::clone(&metrics),
         lifecycle: lifecycle.clone(),
+        store_warned: Arc::default(),
+        clock_warned: Arc::default(),
     };
     let views = Views { shared: shared.clone(), store: Arc::clone(&store) as _, memory, looks, again: Again::new() };
-    let dns = Dns::new(shared, prober, settings.limits.dns_at_once);
-    let (description, body_bytes) = (Arc::new(description), settings.limits.body_bytes);
-    Ok(App { identity, clock, store, description, views, dns, limits, metrics, lifecycle, body_bytes })
+    let dns_places = Places::new(settings.limits.dns_at_once, settings.limits.dns_at_once_per_source_network);
+    let dns = Dns::new(shared, prober, dns_places);
+    Ok(App {
+        identity,
+        clock,
+        store,
+        description: Arc::new(description),
+        store_health: Arc::new(SingleFlight::new(health_holds, 1)),
+        views,
+        dns,
+        limits,
+        metrics,
+        lifecycle,
+        body_bytes: settings.limits.body_bytes,
+    })
 }
 
 /// A prober that looks neither at this node itself nor at anybody too often.
@@ -256,4 +273,46 @@ where
     NodeError: From<E>,
 {
     tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::Interrupted)?.map_err(NodeError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use parallax_core::{DnsAnswers, Look, Observation, Outcome};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status(node: &Node, path: &str) -> (u16, String) {
+        let request = http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let (parts, body) = node.router().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn what_is_in_memory_answers_while_the_store_can_not() {
+        let data = tempfile::tempdir().unwrap();
+        let free = "127.0.0.1:0".parse().ok();
+        let settings = NodeSettings { listen: free, listen_tls: None, ..NodeSettings::new(data.path()) };
+        let node = Node::start(settings).await.unwrap();
+        let service: ServiceId = "192.0.2.7:443".parse().unwrap();
+        let at = node.app.clock.now().unwrap();
+        let now = Observation::failed(at, None, Outcome::Timeout);
+        let look = Look { dns: DnsAnswers::default(), now };
+        let known = node.store().record(&service, look).await.unwrap();
+        let path = "/v1/view?service=192.0.2.7";
+
+        node.app.store.shutdown().await;
+        let (refused, text) = status(&node, path).await;
+        assert_eq!(refused, 503, "{text}");
+        node.app.views.memory.insert(service, known).await;
+        // A failure answers for ten seconds only; a machine that was slower than that has nothing to show here.
+        let (told, text) = status(&node, path).await;
+        if node.app.clock.now().unwrap().since(at) < Duration::from_secs(10) {
+            assert_eq!(told, 200, "{text}");
+            assert!(node.app.metrics.encode().unwrap().contains("source=\"memory\"} 1"));
+        }
+        assert_eq!(status(&node, "/readyz").await.0, 503);
+    }
 }

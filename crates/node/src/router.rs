@@ -4,13 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
+use axum::{Extension, Router};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Limited;
 use parallax_proto::SIGNATURE_HEADER;
@@ -46,7 +46,7 @@ fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
         ("/v1/vantage", Counted::Yes, get(vantage)),
         ("/healthz", Counted::No, get(health)),
         ("/readyz", Counted::No, get(ready)),
-        ("/metrics", Counted::No, get(metrics)),
+        ("/metrics", Counted::Yes, get(metrics)),
         ("/openapi.json", Counted::Yes, get(openapi)),
     ]
 }
@@ -113,15 +113,24 @@ fn pairs(query: Result<Query<Pairs>, QueryRejection>) -> Result<Pairs, Problem> 
     Ok(pairs)
 }
 
-async fn view(
-    State(app): State<Arc<App>>,
-    query: Result<Query<Pairs>, QueryRejection>,
-) -> Result<SignedBytes, Problem> {
-    app.views.answer(&view_question(pairs(query)?)?).await
+fn address(asker: Option<Extension<ClientAddress>>) -> Option<IpAddr> {
+    asker.map(|Extension(ClientAddress(address))| address)
 }
 
-async fn dns(State(app): State<Arc<App>>, query: Result<Query<Pairs>, QueryRejection>) -> Result<SignedBytes, Problem> {
-    app.dns.answer(dns_question(pairs(query)?)?).await
+async fn view(
+    State(app): State<Arc<App>>,
+    asker: Option<Extension<ClientAddress>>,
+    query: Result<Query<Pairs>, QueryRejection>,
+) -> Result<SignedBytes, Problem> {
+    app.views.answer(&view_question(pairs(query)?)?, address(asker)).await
+}
+
+async fn dns(
+    State(app): State<Arc<App>>,
+    asker: Option<Extension<ClientAddress>>,
+    query: Result<Query<Pairs>, QueryRejection>,
+) -> Result<SignedBytes, Problem> {
+    app.dns.answer(dns_question(pairs(query)?)?, address(asker)).await
 }
 
 async fn vantage(State(app): State<Arc<App>>) -> Result<SignedBytes, Problem> {
