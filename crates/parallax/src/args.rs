@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
+use parallax_lab::SCENES;
 
 use crate::settings::{self, Flag, Key};
 
@@ -23,7 +25,7 @@ const HELP_COLUMNS: usize = 80;
 )]
 pub(crate) struct Cli {
     /// Read this configuration file instead of $XDG_CONFIG_HOME/parallax/config.toml
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -38,7 +40,9 @@ pub(crate) enum Command {
     Observe(ObserveArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
-    /// Keep the list of vantage points that `check` asks
+    /// See it work: a network on this machine, attackers and vantage points
+    Demo(DemoArgs),
+    /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
     /// Show the configuration
     Config(ConfigArgs),
@@ -59,15 +63,11 @@ Examples:
   parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
   parallax check - < services.txt";
 
-/// Look, ask the vantage points, decide.
-///
-/// SERVICE is a host, host:port, [v6]:port, or a URL whose path is ignored. With
-/// - the services are read from standard input, one a line (# begins a comment),
-/// and one verdict a line is printed.
+/// Flags of `check`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_CHECK)]
 pub(crate) struct CheckArgs {
-    /// The service, such as example.com, or - to read many from standard input
+    /// A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line
     #[arg(value_name = "SERVICE")]
     pub(crate) service: String,
 
@@ -143,11 +143,11 @@ Examples:
   parallax observe example.com
   parallax observe --address 192.0.2.10 --json example.com";
 
-/// Look once from here, and ask nobody.
+/// Flags of `observe`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_OBSERVE)]
 pub(crate) struct ObserveArgs {
-    /// The service, such as example.com or example.com:8443
+    /// A host, host:port, [v6]:port or URL
     #[arg(value_name = "SERVICE")]
     pub(crate) service: String,
 
@@ -178,7 +178,7 @@ Examples:
   parallax serve --listen 127.0.0.1:0 --listen-tls 127.0.0.1:0 --data /tmp/a \\
     --allow-private";
 
-/// Run a node: a vantage point that others can ask.
+/// Flags of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_SERVE)]
 pub(crate) struct ServeArgs {
@@ -218,9 +218,38 @@ pub(crate) struct ServeArgs {
     look: LookArgs,
 }
 
-/// Keep the list of vantage points that `check` asks.
+const AFTER_DEMO: &str = "\
+Exit status:
+  0  every scene ended with the verdict and by the rule that it must
+  1  one did not, or the network could not be started
+
+Examples:
+  parallax demo
+  parallax demo --scene attacker-near-me
+  parallax demo --keep";
+
+/// See it work: a network on this machine, attackers and vantage points.
 ///
-/// The list is vantages.toml beside the configuration file.
+/// Starts sites, DNS, attackers and five nodes in three regions on addresses of
+/// 127.0.0.0/8, with real sockets, and checks what happens there. Nothing leaves
+/// this machine, and nothing is left behind.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_DEMO)]
+pub(crate) struct DemoArgs {
+    /// Play only this scene
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(SCENES.iter().map(|scene| scene.name)))]
+    pub(crate) scene: Option<String>,
+
+    /// Leave the network running until Ctrl-C, and print commands to try by hand
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) keep: bool,
+
+    /// Print JSON, one object for all scenes
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What is below `vantage`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage add https://192.0.2.7:8443#27f0…")]
 pub(crate) struct VantageArgs {
@@ -245,7 +274,7 @@ Examples:
   parallax vantage add https://192.0.2.7:8443#27f0…
   parallax vantage add --trust-first https://192.0.2.7:8443";
 
-/// Meet a node, verify its pin, and list it.
+/// Flags of `vantage add`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_ADD)]
 pub(crate) struct VantageAddArgs {
@@ -262,7 +291,7 @@ pub(crate) struct VantageAddArgs {
     timeout: Option<String>,
 }
 
-/// Show the list.
+/// Flags of `vantage list`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage list --json")]
 pub(crate) struct VantageListArgs {
@@ -271,7 +300,7 @@ pub(crate) struct VantageListArgs {
     pub(crate) json: bool,
 }
 
-/// Take a node off the list.
+/// What `vantage remove` is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage remove https://192.0.2.7:8443")]
 pub(crate) struct VantageRemoveArgs {
@@ -280,7 +309,7 @@ pub(crate) struct VantageRemoveArgs {
     pub(crate) which: String,
 }
 
-/// Show the configuration.
+/// What is below `config`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax config show")]
 pub(crate) struct ConfigArgs {
@@ -295,7 +324,7 @@ pub(crate) enum ConfigCommand {
     Show,
 }
 
-/// Print a completion script for a shell.
+/// What `completions` is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax completions bash > ~/.local/share/bash-completion/completions/parallax")]
 pub(crate) struct CompletionsArgs {
@@ -304,7 +333,7 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Print the manual page, or write all of them.
+/// Flags of `man`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  parallax man | man -l -\n  parallax man --dir /usr/share/man/man1")]
 pub(crate) struct ManArgs {

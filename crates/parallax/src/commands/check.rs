@@ -110,7 +110,8 @@ async fn pinned(
     Ok(url)
 }
 
-fn shown(report: &Report) -> Shown<'_> {
+/// A report as it is shown to people.
+pub(super) fn shown(report: &Report) -> Shown<'_> {
     Shown {
         service: report.service(),
         policy: report.policy,
