@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use parallax_lab::SCENES;
 
 use crate::settings::{self, Flag, Key};
@@ -25,7 +25,7 @@ const HELP_COLUMNS: usize = 80;
 )]
 pub(crate) struct Cli {
     /// Read this configuration file instead of $XDG_CONFIG_HOME/parallax/config.toml
-    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 900)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -135,7 +135,7 @@ pub(crate) struct LookArgs {
     source: Option<String>,
 
     /// The roots that count as public: public (Mozilla's), none, or a PEM file
-    #[arg(long, value_name = "ROOTS")]
+    #[arg(long, value_name = "ROOTS", value_hint = ValueHint::FilePath)]
     roots: Option<String>,
 }
 
@@ -195,7 +195,7 @@ pub(crate) struct ServeArgs {
     listen_tls: Option<String>,
 
     /// Keep identity and memory here [default: $XDG_DATA_HOME/parallax]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<String>,
 
     /// The region that this node claims, such as eu-west
@@ -342,7 +342,7 @@ pub(crate) struct CompletionsArgs {
 #[command(after_help = "Examples:\n  parallax man | man -l -\n  parallax man --dir /usr/share/man/man1")]
 pub(crate) struct ManArgs {
     /// Write a page for each command into this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
 }
 
