@@ -110,7 +110,8 @@ async fn pinned(
     Ok(url)
 }
 
-fn shown(report: &Report) -> Shown<'_> {
+/// A report as it is shown to people.
+pub(super) fn shown(report: &Report) -> Shown<'_> {
     let (not_needed, missing): (Vec<_>, Vec<_>) = report.missing.iter().partition(|one| one.why == Missing::NotNeeded);
     Shown {
         service: report.service(),

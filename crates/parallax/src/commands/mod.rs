@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod demo;
 mod looking;
 mod many;
 pub(crate) mod observe;
