@@ -97,6 +97,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "N")]
     min_views: Option<String>,
 
+    /// How old a look may be that a vantage point agrees with, such as 0s: look now
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
+
     /// Trust a private key that most remember long when too few can look (evidence)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     accept_private: Option<String>,
@@ -367,6 +371,7 @@ impl CheckArgs {
             (&settings::MIN_DURATION, &self.min_duration),
             (&settings::MIN_VIEWS, &self.min_views),
             (&settings::TIMEOUT, &self.timeout),
+            (&settings::MAX_AGE, &self.max_age),
             (&settings::ACCEPT_PRIVATE, &self.accept_private),
         ]);
         [own, self.look.flags()].concat()

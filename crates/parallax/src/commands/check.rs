@@ -61,6 +61,7 @@ async fn checker(args: &CheckArgs, urls: Vec<VantageUrl>, settings: &Settings) -
     let mut builder = Checker::builder(prober)
         .policy(settings.check.policy.clone())
         .timeout(settings.check.timeout)
+        .max_age(settings.check.max_age)
         .public_roots(settings.look.roots != RootsChoice::None);
     if let Some(replies) = settings.check.replies {
         builder = builder.replies(replies);
