@@ -67,8 +67,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_CHECK)]
 pub(crate) struct CheckArgs {
-    /// A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line
-    #[arg(value_name = "SERVICE")]
+    #[arg(
+        value_name = "SERVICE",
+        help = "A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line"
+    )]
     pub(crate) service: String,
 
     /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
@@ -151,8 +153,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_OBSERVE)]
 pub(crate) struct ObserveArgs {
-    /// A host, host:port, [v6]:port or URL
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", help = "A host, host:port, [v6]:port or URL")]
     pub(crate) service: String,
 
     /// Look at this address, with the service's name
