@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::metrics::Metrics;
 
 /// So long a history answers before the store is asked again: another program may write to the same file.
-pub(crate) const FRESH: Duration = Duration::from_secs(10);
+const FRESH: Duration = Duration::from_secs(10);
 
 /// So long it answers while the store can't.
 pub(crate) const KEPT: Duration = Duration::from_secs(12 * 3600);
@@ -26,6 +26,7 @@ pub(crate) struct Histories {
     store: Arc<SqliteStore>,
     shared: Arc<Shared>,
     metrics: Arc<Metrics>,
+    fresh: Duration,
 }
 
 struct Shared {
@@ -63,13 +64,13 @@ impl Histories {
             u32::try_from(1000 + 400 * (history.spans.len() + history.authority.len())).unwrap_or(u32::MAX)
         };
         let cache = Cache::builder().max_capacity(bytes).weigher(weigh).time_to_live(KEPT).build();
-        Self { store, shared: Arc::new(Shared { cache, under_way: Mutex::default() }), metrics }
+        Self { store, shared: Arc::new(Shared { cache, under_way: Mutex::default() }), metrics, fresh: FRESH }
     }
 
     /// What is known of a service: from memory when that is fresh, else from the store, else from memory all the same.
     pub(crate) async fn recall(&self, service: &ServiceId) -> Result<Recalled, StoreError> {
         let kept = self.shared.cache.get(service);
-        if let Some(kept) = kept.as_ref().filter(|kept| kept.read.elapsed() < FRESH) {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.read.elapsed() < self.fresh) {
             self.metrics.history("memory");
             return Ok(Recalled { known: Some(Arc::clone(&kept.known)), from_memory: false });
         }
@@ -310,20 +311,23 @@ mod tests {
         assert_eq!(desk.in_memory(), Some(2));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn another_program_s_writing_is_seen_and_a_dead_store_is_outlived() {
-        let desk = Desk::new();
+        let mut desk = Desk::new();
         desk.histories.record(&service(), look(1)).await.unwrap();
         desk.store.record(&service(), look(2)).await.unwrap();
-        let read = async || desk.histories.recall(&service()).await.unwrap();
-        assert_eq!(read().await.known.unwrap().latest.clone().unwrap().now.at.unix_ms(), 1);
-        tokio::time::advance(FRESH).await;
-        assert_eq!(read().await.known.unwrap().latest.clone().unwrap().now.at.unix_ms(), 2);
+        desk.histories.fresh = Duration::from_secs(3600);
+        let newest = |recalled: Recalled| recalled.known.unwrap().latest.clone().unwrap().now.at.unix_ms();
+        assert_eq!(newest(desk.histories.recall(&service()).await.unwrap()), 1);
+        desk.histories.fresh = Duration::ZERO;
+        assert_eq!(newest(desk.histories.recall(&service()).await.unwrap()), 2);
+        let [first, second] = [desk.histories.known(&service()).await, desk.histories.known(&service()).await];
+        assert!(Arc::ptr_eq(&first.unwrap().unwrap(), &second.unwrap().unwrap()), "unchanged is the very same");
+
         desk.store.shutdown().await;
-        assert!(!read().await.from_memory, "it is fresh");
-        tokio::time::advance(FRESH).await;
-        let recalled = read().await;
-        assert!(recalled.from_memory && recalled.known.is_some());
+        let recalled = desk.histories.recall(&service()).await.unwrap();
+        assert!(recalled.from_memory);
+        assert_eq!(newest(recalled), 2);
         let other = "192.0.2.8:443".parse().unwrap();
         assert!(matches!(desk.histories.recall(&other).await, Err(StoreError::Closed)));
     }

@@ -305,7 +305,9 @@ where
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
-    use parallax_core::{DnsAnswers, Look, Observation, Outcome, ServiceId};
+    use parallax_core::{
+        CaId, DnsAnswers, Fingerprint, History, Look, Md5Fingerprint, Observation, Outcome, ServiceId, Timespan, Timestamp,
+    };
     use tower::ServiceExt as _;
 
     use super::*;
@@ -341,5 +343,38 @@ mod tests {
             assert_eq!(told, 200, "{text}");
         }
         assert_eq!(status(&node, "/readyz").await.0, 503);
+    }
+
+    #[tokio::test]
+    async fn finished_replies_go_on_while_the_store_is_gone_and_others_get_503() {
+        let data = tempfile::tempdir().unwrap();
+        let free = "127.0.0.1:0".parse().ok();
+        let settings = NodeSettings { listen: free, listen_tls: None, ..NodeSettings::new(data.path()) };
+        let node = Node::start(settings).await.unwrap();
+        for name in ["known.example", "other.example"] {
+            let print = Fingerprint::from_bytes([7; 32]);
+            let at = Timestamp::from_unix_secs(1000);
+            let span = Timespan {
+                key: print,
+                leaf: print,
+                leaf_md5: Some(Md5Fingerprint::from_bytes([7; 16])),
+                issuer_key: None,
+                ca_id: CaId::Key(print),
+                networks: vec![],
+                proved: true,
+                first_seen: at,
+                last_seen: at,
+            };
+            let history = History { spans: vec![span], ..History::default() };
+            node.store().import(&name.parse().unwrap(), history).await.unwrap();
+        }
+        let told = status(&node, "/?host=known.example").await;
+        assert_eq!(told.0, 200, "{}", told.1);
+        node.app.store.shutdown().await;
+        assert_eq!(status(&node, "/?host=known.example").await, told);
+        for path in ["/?host=other.example", "/?host=unknown.example"] {
+            assert_eq!(status(&node, path).await.0, 503, "{path}");
+        }
+        assert_eq!(status(&node, "/").await.0, 200, "the node keeps running");
     }
 }
