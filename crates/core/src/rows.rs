@@ -48,7 +48,8 @@ impl History {
 fn changes<'a>(history: &History, spans: &[&'a Timespan]) -> Vec<(Timestamp, &'a Timespan)> {
     let begins = spans.iter().enumerate().map(|(index, span)| (span.first_seen, index));
     let turns = history.turns.iter().filter_map(|turn| {
-        let holds = |span: &&Timespan| span.leaf == turn.leaf && span.first_seen <= turn.at && turn.at <= span.last_seen;
+        let holds =
+            |span: &&Timespan| span.leaf == turn.leaf && span.first_seen <= turn.at && turn.at <= span.last_seen;
         spans.iter().position(holds).map(|index| (turn.at, index))
     });
     let ordered: BTreeSet<(Timestamp, usize)> = begins.chain(turns).collect();

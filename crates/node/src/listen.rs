@@ -193,7 +193,10 @@ impl Serving {
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(peer, Listener::Tls, &activity)));
+            .serve_connection(
+                TokioIo::new(stream),
+                TowerToHyperService::new(self.service(peer, Listener::Tls, &activity)),
+            );
         self.drive(pin!(connection), &activity).await;
     }
 

@@ -181,10 +181,7 @@ async fn open_identity(data: &Arc<DataDir>, terms: &ServerTerms, clock: &Clock) 
 }
 
 /// The key of the Perspectives interface, where that is served.
-async fn open_legacy_key(
-    settings: &NodeSettings,
-    data: &Arc<DataDir>,
-) -> Result<Option<Arc<LegacyKeeper>>, NodeError> {
+async fn open_legacy_key(settings: &NodeSettings, data: &Arc<DataDir>) -> Result<Option<Arc<LegacyKeeper>>, NodeError> {
     if !settings.legacy || settings.listen.is_none() {
         return Ok(None);
     }
@@ -269,11 +266,7 @@ fn dns(limits: &NodeLimits, shared: &Shared, prober: Prober) -> Dns {
 }
 
 /// It looks neither at this node itself nor at anybody too often.
-fn probe_settings(
-    settings: &NodeSettings,
-    own: [Option<SocketAddr>; 2],
-    limits: &Arc<RateLimits>,
-) -> ProbeSettings {
+fn probe_settings(settings: &NodeSettings, own: [Option<SocketAddr>; 2], limits: &Arc<RateLimits>) -> ProbeSettings {
     let mut probe = settings.probe.clone();
     probe.targets = probe.targets.denied(own.into_iter().flatten());
     probe.admission = Some(Admission::new(admission(Arc::clone(limits))));
@@ -306,7 +299,8 @@ where
 mod tests {
     use http_body_util::BodyExt as _;
     use parallax_core::{
-        CaId, DnsAnswers, Fingerprint, History, Look, Md5Fingerprint, Observation, Outcome, ServiceId, Timespan, Timestamp,
+        CaId, DnsAnswers, Fingerprint, History, Look, Md5Fingerprint, Observation, Outcome, ServiceId, Timespan,
+        Timestamp,
     };
     use tower::ServiceExt as _;
 
@@ -323,8 +317,7 @@ mod tests {
     async fn what_is_in_memory_answers_while_the_store_can_not() {
         let data = tempfile::tempdir().unwrap();
         let free = "127.0.0.1:0".parse().ok();
-        let settings =
-            NodeSettings { listen: free, listen_tls: None, legacy: false, ..NodeSettings::new(data.path()) };
+        let settings = NodeSettings { listen: free, listen_tls: None, legacy: false, ..NodeSettings::new(data.path()) };
         let node = Node::start(settings).await.unwrap();
         let [known, other]: [ServiceId; 2] = ["192.0.2.7:443", "192.0.2.8:443"].map(|text| text.parse().unwrap());
         let at = node.app.shared.clock.now().unwrap();

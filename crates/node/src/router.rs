@@ -14,9 +14,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Limited;
-use parallax_proto::{
-    BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER,
-};
+use parallax_proto::{BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER};
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -224,9 +222,8 @@ fn bad_legacy(why: BadLegacyRequest) -> Problem {
 
 fn page(app: &App) -> Response {
     let mut response = typed("text/html; charset=utf-8", pages::index(app));
-    let policy = HeaderValue::from_static(
-        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    );
+    let policy =
+        HeaderValue::from_static("default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }

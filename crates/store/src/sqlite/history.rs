@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use parallax_core::{Authority, Fingerprint, History, Look, Md5Fingerprint, Network, Record, Timespan, Timestamp, Turn};
+use parallax_core::{
+    Authority, Fingerprint, History, Look, Md5Fingerprint, Network, Record, Timespan, Timestamp, Turn,
+};
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::trouble::{Trouble, damaged};

@@ -76,7 +76,10 @@ async fn an_independent_verifier_accepts_a_thousand_histories() {
     if !is_there("python3") {
         return;
     }
-    let node = start(|settings| settings.limits.requests_per_connection = 100_000).await;
+    let node = start(|settings| {
+        settings.limits.legacy_spellings_per_source_network = parallax_node::Rate::new(1000, 1000);
+    })
+    .await;
     let (mut state, mut questions) = (20_261_123, String::new());
     let mut histories = Vec::new();
     for number in 0..HISTORIES {
@@ -134,8 +137,8 @@ async fn openssl_verifies_the_signature() {
     let text = ask(&node, "/?host=known.example").await.text();
     let signature = text.split_once("sig=\"").unwrap().1.split_once('"').unwrap().0;
     let signature = base64::engine::general_purpose::STANDARD.decode(signature).unwrap();
-    let history: History = (*node.node.store().known(&"known.example".parse().unwrap()).await.unwrap().unwrap()).history.clone();
-    let message = LegacyHistory::new(history.legacy_rows()).signed_bytes("known.example:443,2");
+    let known = node.node.store().known(&"known.example".parse().unwrap()).await.unwrap().unwrap();
+    let message = LegacyHistory::new(known.history.legacy_rows()).signed_bytes("known.example:443,2");
     let dir = node.data.path();
     let key = key_file(dir, &node.get("/").await.text());
     for (file, bytes) in [("signature", &signature), ("message", &message)] {

