@@ -33,7 +33,7 @@ impl History {
         let mut drawn = Drawn { rows: Vec::with_capacity(changes.len()), newest: None };
         for (index, (at, shown)) in changes.iter().enumerate() {
             let next = changes.get(index + 1).map(|(at, _)| *at);
-            drawn.show(*shown, at.unix_secs(), next);
+            drawn.show(shown, at.unix_secs(), next);
             let end = shown.last_seen;
             let unexplained = next.is_none_or(|next| next.since(end) > CONTINUITY);
             if let Some(resumed) = lasting(&spans, end).filter(|_| unexplained) {

@@ -127,7 +127,7 @@ impl Node {
         self.app.description.descriptor()
     }
 
-    /// The histories of this node, through its memory.
+    /// The histories of this node, through its memory. Writes have to be called within the Tokio runtime.
     pub fn store(&self) -> Arc<dyn HistoryStore> {
         Arc::clone(&self.app.histories) as _
     }

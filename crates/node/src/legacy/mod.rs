@@ -97,9 +97,11 @@ impl Legacy {
             }
             let history = LegacyHistory::new(known.history.legacy_rows());
             if !history.is_empty() {
-                return self.reply(request, id, &known, history, asker).await;
+                return self.reply(request, id.clone(), &known, history, asker).await;
             }
         }
+        // What was forgotten is not told when the store goes.
+        self.finished.invalidate(&id);
         self.start_look(service, asker);
         Err(self.unknown())
     }

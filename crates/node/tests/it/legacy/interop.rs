@@ -62,6 +62,7 @@ fn key_file(dir: &Path, page: &str) -> std::path::PathBuf {
     path
 }
 
+#[allow(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn is_there(program: &str) -> bool {
     let version = if program == "openssl" { "version" } else { "--version" };
     let found = Command::new(program).arg(version).stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
