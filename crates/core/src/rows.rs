@@ -28,7 +28,7 @@ impl History {
     ///
     /// Left out are sightings, which nobody proved and old clients would count, and spans without an MD5.
     pub fn legacy_rows(&self) -> Vec<LegacyRow> {
-        let spans: Vec<&Timespan> = self.spans.iter().filter(|span| span.proved && span.leaf_md5.is_some()).collect();
+        let spans: Vec<&Timespan> = told(self).collect();
         let changes = changes(self, &spans);
         let mut drawn = Drawn { rows: Vec::with_capacity(changes.len()), newest: None };
         for (index, (at, shown)) in changes.iter().enumerate() {
@@ -42,6 +42,20 @@ impl History {
         }
         drawn.rows
     }
+
+    /// The rows of a service that shows several keys at every look (SSH: one host key of each kind): each span as it is.
+    pub fn legacy_rows_side_by_side(&self) -> Vec<LegacyRow> {
+        let row = |span: &Timespan| {
+            let (start, end) = (span.first_seen.unix_secs(), span.last_seen.unix_secs());
+            span.leaf_md5.map(|leaf_md5| LegacyRow { leaf_md5, start, end })
+        };
+        told(self).filter_map(row).collect()
+    }
+}
+
+/// The spans that old clients may count.
+fn told(history: &History) -> impl Iterator<Item = &Timespan> {
+    history.spans.iter().filter(|span| span.proved && span.leaf_md5.is_some())
 }
 
 /// The moments at which another certificate came, or the same after a gap: the beginnings of spans and the turns in them.
@@ -207,6 +221,15 @@ mod tests {
         known.absorb(&sighted);
         known.absorb(&look(1, 60));
         assert_eq!((rows(&known), known.turns.len()), (vec![(1, 0, 60)], 0));
+    }
+
+    #[test]
+    fn side_by_side_each_span_is_a_row() {
+        let mut known = history(&[(1, 0), (2, 0), (3, 0), (1, 3600), (2, 3600), (1, 400_000)]);
+        known.spans.iter_mut().for_each(|span| span.proved = span.leaf_md5 != Some(md5(3)));
+        let rows = known.legacy_rows_side_by_side();
+        let ends: Vec<_> = rows.iter().map(|row| (row.leaf_md5.as_bytes()[0], row.start, row.end)).collect();
+        assert_eq!(ends, [(1, 0, 3600), (2, 0, 3600), (1, 400_000, 400_000)]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use http::StatusCode;
 use moka::sync::Cache;
 use parallax_core::ServiceId;
 use parallax_probe::TargetPolicy;
-use parallax_proto::{LegacyHistory, LegacyRequest};
+use parallax_proto::{LegacyHistory, LegacyKind, LegacyRequest};
 use parallax_store::{Known, Records as _, SqliteStore};
 use tokio::sync::Semaphore;
 
@@ -95,7 +95,10 @@ impl Legacy {
             if let Some(finished) = self.finished.get(&id).filter(|finished| is_of(finished, &known)) {
                 return Ok(self.given("again", finished.reply));
             }
-            let history = LegacyHistory::new(known.history.legacy_rows());
+            let history = LegacyHistory::new(match request.kind() {
+                LegacyKind::Ssl => known.history.legacy_rows(),
+                LegacyKind::Ssh => known.history.legacy_rows_side_by_side(),
+            });
             if !history.is_empty() {
                 return self.reply(request, id.clone(), &known, history, asker).await;
             }
