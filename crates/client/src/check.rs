@@ -59,7 +59,9 @@ struct Inner {
     vantages: Vec<Arc<dyn VantagePoint>>,
     policy: Policy,
     timeout: Duration,
+    max_age: Duration,
     replies: Option<usize>,
+    waits_for_all: bool,
     public_roots: bool,
     remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
 }
@@ -90,9 +92,23 @@ impl CheckerBuilder {
         self
     }
 
+    /// How old a look may be that a vantage point answers with, where it agrees: a day when nothing is set. A look that
+    /// differs is asked anew in any case.
+    pub fn max_age(mut self, max_age: Duration) -> Self {
+        self.inner.max_age = max_age;
+        self
+    }
+
     /// Asks only this many of the vantage points, drawn at random, regions as different as possible.
     pub fn replies(mut self, replies: usize) -> Self {
         self.inner.replies = Some(replies);
+        self
+    }
+
+    /// Waits for every answer, or until the time is over, even when none could change the decision any more. The rule and
+    /// the reasons then do not depend on who answered first, and nobody is left out of the report.
+    pub fn wait_for_all(mut self, wait: bool) -> Self {
+        self.inner.waits_for_all = wait;
         self
     }
 
@@ -117,7 +133,9 @@ impl Checker {
                 vantages: Vec::new(),
                 policy: Policy::default(),
                 timeout: DEFAULT_TIMEOUT,
+                max_age: DEFAULT_MAX_AGE,
                 replies: None,
+                waits_for_all: false,
                 public_roots: true,
                 remembered: Mutex::new(HashMap::new()),
             },
@@ -146,11 +164,13 @@ impl Checker {
     pub async fn report(&self, service: &ServiceId) -> Report {
         let begun = Instant::now();
         let policy = &self.inner.policy;
-        let gathered = self.gather(service, Some(policy)).await;
+        let early = Some(policy).filter(|_| !self.inner.waits_for_all);
+        let gathered = self.gather(service, early).await;
         let verdict = policy.decide(&gathered.evidence, now());
         gathered.into_report(policy.name(), verdict, begun.elapsed())
     }
 
+    /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
     async fn gather(&self, service: &ServiceId, policy: Option<&Policy>) -> Gathered {
         let inner = &self.inner;
         let (started, deadline) = (now(), Deadline::within(inner.timeout));
@@ -284,11 +304,11 @@ impl Ask {
 
     /// The first answer; a look that was still going on is waited for once more while there is time.
     async fn first_view(&self) -> Result<Verified<View>, Missing> {
-        let view = self.question(DEFAULT_MAX_AGE, None).await?;
+        let view = self.question(self.inner.max_age, None).await?;
         if view.content().now.outcome != Outcome::Pending || self.deadline.left() < Duration::from_secs(1) {
             return Ok(view);
         }
-        Ok(self.question(DEFAULT_MAX_AGE, None).await.unwrap_or(view))
+        Ok(self.question(self.inner.max_age, None).await.unwrap_or(view))
     }
 
     async fn question(

@@ -55,4 +55,25 @@ pub enum LabError {
     /// The text is no host that a service can have.
     #[error(transparent)]
     Service(#[from] parallax_core::BadService),
+    /// A node of the lab did not start or stop.
+    #[error("a node of the lab can't run: {0}")]
+    Node(#[from] parallax_node::NodeError),
+    /// A node of the lab could not be given a past.
+    #[error("a node of the lab can't be given a past: {0}")]
+    Store(#[from] parallax_store::StoreError),
+    /// A node of the lab has no place for its data.
+    #[error("a node of the lab has no place for its data: {0}")]
+    Data(std::io::Error),
+    /// A user or node of the lab can't look.
+    #[error("nobody can look from here: {0}")]
+    Probe(#[from] parallax_probe::ProbeError),
+    /// A certificate can't have been seen.
+    #[error("the certificate of a past look: {0}")]
+    Chain(#[from] parallax_probe::BadChain),
+    /// A node of the lab has no URL to be asked at.
+    #[error("a node of the lab can't be named: {0}")]
+    Url(#[from] parallax_client::BadVantageUrl),
+    /// A vantage point is not pinned.
+    #[error(transparent)]
+    NoPin(#[from] parallax_client::NoPin),
 }

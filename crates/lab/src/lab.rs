@@ -127,6 +127,11 @@ impl Lab {
         self.dns.set(&format!("_{}._tcp.{name}", self.port()), Answer::tlsa(records))
     }
 
+    /// Keeps the lab's addresses from other labs for as long as it lives.
+    pub(crate) fn subnet(&self) -> Arc<Subnet> {
+        Arc::clone(&self.subnet)
+    }
+
     fn socket_address(&self, address: Ipv4Addr) -> SocketAddr {
         (address, self.port()).into()
     }

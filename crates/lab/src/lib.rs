@@ -1,4 +1,4 @@
-//! A network on loopback with real sockets: certificate authorities, sites, DNS, attackers.
+//! A network on loopback with real sockets: certificate authorities, sites, DNS, attackers, nodes, users.
 //!
 //! Every lab claims a set of 127.x.y.z addresses of its own, so that any number of them runs side by side on one machine.
 //! Nothing here leaves that machine. Whoever takes part has an address of its own, and the second octet stands for
@@ -8,18 +8,23 @@ mod certificate;
 mod dns;
 mod error;
 mod lab;
+mod node;
 mod past;
+mod scenes;
 mod site;
 mod sources;
 mod subnet;
 mod task;
+mod user;
 mod zone;
 
 pub use certificate::{Ca, Certificate, Validity};
 pub use dns::Dns;
 pub use error::LabError;
 pub use lab::Lab;
+pub use node::LabNode;
 pub use past::Past;
+pub use scenes::{SCENES, Scene, Stage, Staged};
 pub use site::{Behaviour, OnPath, Site};
 pub use sources::Prefix;
 pub use zone::{Answer, Failure};

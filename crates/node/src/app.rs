@@ -1,6 +1,7 @@
 //! What the routes of a node share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parallax_store::SqliteStore;
 
@@ -11,6 +12,8 @@ use crate::identity::Identity;
 use crate::lifecycle::Lifecycle;
 use crate::limits::RateLimits;
 use crate::metrics::Metrics;
+use crate::seldom::Seldom;
+use crate::single_flight::{Joined, SingleFlight};
 use crate::views::Views;
 
 /// What everything that makes statements needs.
@@ -21,37 +24,55 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) lifecycle: Lifecycle,
+    pub(crate) store_warned: Arc<Seldom>,
+    pub(crate) clock_warned: Arc<Seldom>,
 }
 
 /// What the routes of a node share.
 pub(crate) struct App {
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) clock: Arc<Clock>,
+    pub(crate) shared: Shared,
     pub(crate) store: Arc<SqliteStore>,
-    pub(crate) description: Arc<Description>,
+    /// Whether the store is well: asked of it once for all who want to know.
+    pub(crate) store_health: Arc<SingleFlight<(), bool>>,
+    pub(crate) description: Description,
     pub(crate) views: Views,
     pub(crate) dns: Dns,
     pub(crate) limits: Arc<RateLimits>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) lifecycle: Lifecycle,
     /// Bytes of a request body at most.
     pub(crate) body_bytes: usize,
+}
+
+/// How long a good answer of the store holds; a bad one is not remembered, so that recovery is seen at once.
+pub(crate) fn health_holds(well: &bool) -> Duration {
+    if *well { Duration::from_secs(1) } else { Duration::ZERO }
 }
 
 impl App {
     /// Whether this node can do its work; else why not, in a sentence for the operator that names nothing of strangers.
     pub(crate) async fn ready(&self) -> Result<(), String> {
-        if self.lifecycle.is_stopping() {
+        if self.shared.lifecycle.is_stopping() {
             return Err("the node stops".into());
         }
-        let now = self.clock.now().map_err(|error| error.to_string())?;
-        if self.identity.server_not_after() < now {
+        let now = self.shared.clock.now().map_err(|error| error.to_string())?;
+        if self.shared.identity.server_not_after() < now {
             return Err("the server certificate has expired and could not be renewed; the log says why".into());
         }
         if self.description.descriptor().valid_until < now {
             return Err("the descriptor has expired and could not be signed again; the log says why".into());
         }
         // What the engine says names files of this machine; the log has it.
-        self.store.health().await.map_err(|_| "the store is not available; the log says why".into())
+        if self.store_is_well().await { Ok(()) } else { Err("the store is not available; the log says why".into()) }
+    }
+
+    async fn store_is_well(&self) -> bool {
+        let joined = self.store_health.join((), || {
+            let store = Arc::clone(&self.store);
+            Some(async move { store.health().await.is_ok() })
+        });
+        match joined {
+            Joined::Done(well) => well,
+            Joined::Waiting(waiting) => waiting.result().await.unwrap_or(false),
+            Joined::NotStarted => false,
+        }
     }
 }

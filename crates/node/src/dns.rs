@@ -1,6 +1,7 @@
 //! Signed DNS answers, as they are from here.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,10 +9,10 @@ use futures_util::future::join_all;
 use parallax_core::DnsSet;
 use parallax_probe::{Prober, UnknownType};
 use parallax_proto::{DNS_FORMAT, DnsReply, VIEW_LIFE};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::app::Shared;
+use crate::limits::Places;
 use crate::looks::NotLooked;
 use crate::problem::Problem;
 use crate::query::DnsQuestion;
@@ -42,21 +43,19 @@ pub(crate) struct Dns {
     shared: Shared,
     prober: Prober,
     flights: Arc<SingleFlight<(String, String), Asked>>,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 impl Dns {
-    pub(crate) fn new(shared: Shared, prober: Prober, at_once: usize) -> Self {
+    pub(crate) fn new(shared: Shared, prober: Prober, places: Places) -> Self {
         let flights = Arc::new(SingleFlight::new(|asked: &Asked| life(asked.as_deref()), REMEMBERED));
-        let slots = Arc::new(Semaphore::new(at_once.min(Semaphore::MAX_PERMITS)));
-        Self { shared, prober, flights, slots }
+        Self { shared, prober, flights, places: Arc::new(places) }
     }
 
     /// The signed answer, or why there is none.
-    pub(crate) async fn answer(&self, question: DnsQuestion) -> Result<SignedBytes, Problem> {
-        let answers = self.ask(&question.name, &question.types).await?;
-        let issued_at =
-            self.shared.clock.now().map_err(|error| refuse(&self.shared.metrics, NotLooked::Clock(error)))?;
+    pub(crate) async fn answer(&self, question: DnsQuestion, asker: Option<IpAddr>) -> Result<SignedBytes, Problem> {
+        let answers = self.ask(&question.name, &question.types, asker).await?;
+        let issued_at = self.shared.clock.now().map_err(|error| refuse(&self.shared, NotLooked::Clock(error)))?;
         let reply = DnsReply {
             format: DNS_FORMAT.into(),
             vantage: self.shared.identity.vantage(),
@@ -72,18 +71,23 @@ impl Dns {
         signed.ok_or_else(|| Problem::unavailable("signing", "the statement key could not sign", COME_BACK))
     }
 
-    async fn ask(&self, name: &str, types: &BTreeSet<String>) -> Result<BTreeMap<String, DnsSet>, Problem> {
-        let asked = join_all(types.iter().map(|kind| self.ask_one(name, kind))).await;
+    async fn ask(
+        &self,
+        name: &str,
+        types: &BTreeSet<String>,
+        asker: Option<IpAddr>,
+    ) -> Result<BTreeMap<String, DnsSet>, Problem> {
+        let asked = join_all(types.iter().map(|kind| self.ask_one(name, kind, asker))).await;
         types.iter().cloned().zip(asked).map(|(kind, set)| Ok((kind, set?))).collect()
     }
 
-    async fn ask_one(&self, name: &str, kind: &str) -> Result<DnsSet, Problem> {
+    async fn ask_one(&self, name: &str, kind: &str, asker: Option<IpAddr>) -> Result<DnsSet, Problem> {
         let joined = self.flights.join((name.to_owned(), kind.to_owned()), || {
-            let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+            let place = self.places.take(asker).ok()?;
             let (prober, name, kind) = (self.prober.clone(), name.to_owned(), kind.to_owned());
             let lifecycle = self.shared.lifecycle.clone();
             Some(async move {
-                let (_slot, _under_way) = (slot, lifecycle.enter());
+                let (_place, _under_way) = (place, lifecycle.enter());
                 tokio::select! {
                     set = prober.dns(&name, &kind) => answer(set),
                     () = lifecycle.abandoned() => None,
@@ -104,9 +108,9 @@ impl Dns {
                 self.shared.metrics.dns_answer(source);
                 Ok(answer.at(Instant::now()))
             }
-            Some(None) if self.shared.lifecycle.is_stopping() => Err(refuse(&self.shared.metrics, NotLooked::Stopping)),
+            Some(None) if self.shared.lifecycle.is_stopping() => Err(refuse(&self.shared, NotLooked::Stopping)),
             Some(None) => Err(Problem::parameter("types", format!("{kind} is not a record type that is known here"))),
-            None => Err(refuse(&self.shared.metrics, NotLooked::Lost)),
+            None => Err(refuse(&self.shared, NotLooked::Lost)),
         }
     }
 }

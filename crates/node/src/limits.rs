@@ -1,6 +1,8 @@
 //! How much one network may ask for, and how much one network may be asked.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock as _, DefaultClock};
@@ -60,6 +62,7 @@ impl PerNetwork {
 /// The rates of a node.
 pub(crate) struct RateLimits {
     sources: PerNetwork,
+    connections: PerNetwork,
     targets: PerNetwork,
     target_networks: PerNetwork,
 }
@@ -68,6 +71,7 @@ impl RateLimits {
     pub(crate) fn new(limits: &NodeLimits) -> Self {
         Self {
             sources: PerNetwork::new(limits.questions_per_source_network),
+            connections: PerNetwork::new(limits.questions_per_source_network),
             targets: PerNetwork::new(limits.looks_per_target),
             target_networks: PerNetwork::new(limits.looks_per_target_network),
         }
@@ -78,6 +82,11 @@ impl RateLimits {
         self.sources.take(source_network(source))
     }
 
+    /// Counts a connection that a source opens; `Err` says how long to wait.
+    pub(crate) fn admit_connection(&self, source: IpAddr) -> Result<(), Duration> {
+        self.connections.take(source_network(source))
+    }
+
     /// Counts a connection to a target; `Err` says how long to wait.
     pub(crate) fn admit_target(&self, target: IpAddr) -> Result<(), Duration> {
         self.targets.take(network(target, 32, 64))?;
@@ -86,7 +95,75 @@ impl RateLimits {
 
     /// Forgets networks at rest; to be called every few seconds.
     pub(crate) fn shrink(&self) {
-        [&self.sources, &self.targets, &self.target_networks].into_iter().for_each(PerNetwork::shrink);
+        let all = [&self.sources, &self.connections, &self.targets, &self.target_networks];
+        all.into_iter().for_each(PerNetwork::shrink);
+    }
+}
+
+/// Places for things that take a while: so many in all, and so many for one source network, that nobody can take them
+/// all.
+pub(crate) struct Places {
+    total: usize,
+    per_network: usize,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    total: usize,
+    networks: HashMap<IpAddr, usize>,
+}
+
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    /// All are taken.
+    All,
+    /// This source network has its share.
+    OfNetwork,
+}
+
+/// One place, until it is dropped.
+pub(crate) struct Place {
+    places: Arc<Places>,
+    network: Option<IpAddr>,
+}
+
+impl Places {
+    pub(crate) fn new(total: usize, per_network: usize) -> Self {
+        Self { total, per_network, taken: Mutex::default() }
+    }
+
+    /// Takes a place for a source; `None` is this process itself, which has no share of its own.
+    pub(crate) fn take(self: &Arc<Self>, source: Option<IpAddr>) -> Result<Place, Full> {
+        let network = source.map(source_network);
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.total >= self.total {
+            return Err(Full::All);
+        }
+        if let Some(network) = network {
+            let of_network = taken.networks.entry(network).or_default();
+            if *of_network >= self.per_network {
+                return Err(Full::OfNetwork);
+            }
+            *of_network += 1;
+        }
+        taken.total += 1;
+        Ok(Place { places: Arc::clone(self), network })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.total = taken.total.saturating_sub(1);
+        let Some(network) = self.network else { return };
+        if let Some(count) = taken.networks.get_mut(&network) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                taken.networks.remove(&network);
+            }
+        }
     }
 }
 
@@ -130,6 +207,30 @@ mod tests {
         assert!((50..=80).contains(&admitted), "{admitted}");
         let sources = (0..1000).filter(|n| limits.admit_source(ip(&format!("2001:db8:1:{n:x}::1"))).is_ok()).count();
         assert!((200..=400).contains(&sources), "{sources}");
+    }
+
+    #[test]
+    fn places_are_counted_by_network_and_in_all() {
+        let places = Arc::new(Places::new(4, 2));
+        let take = |source: &str| places.take(Some(ip(source)));
+        let first = take("192.0.2.1").unwrap();
+        let second = take("192.0.2.2").unwrap();
+        assert_eq!(take("192.0.2.3").err(), Some(Full::OfNetwork));
+        let third = take("198.51.100.1").unwrap();
+        let own = places.take(None).unwrap();
+        assert_eq!(take("203.0.113.1").err(), Some(Full::All));
+        assert_eq!(places.take(None).err(), Some(Full::All));
+        drop(first);
+        let again = take("192.0.2.3").unwrap();
+        drop((second, third, own, again));
+        let taken = places.taken.lock().unwrap();
+        assert!(taken.total == 0 && taken.networks.is_empty(), "nothing is remembered of those who left");
+    }
+
+    #[test]
+    fn a_share_of_nothing_leaves_no_trace() {
+        let places = Arc::new(Places::new(4, 0));
+        assert_eq!(places.take(Some(ip("192.0.2.1"))).err(), Some(Full::OfNetwork));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Listeners: connections are taken on up to a bound, served, and closed when they idle, last too long, or the node stops.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -26,12 +25,14 @@ use tower::ServiceExt as _;
 
 use crate::identity::Identity;
 use crate::lifecycle::Lifecycle;
-use crate::limits::source_network;
+use crate::limits::{Full, Place, Places, RateLimits};
 use crate::metrics::Metrics;
 use crate::router::ClientAddress;
+use crate::seldom::Seldom;
 use crate::settings::NodeLimits;
 
-/// What is under way on a connection that is being closed gets this long: the longest wait for a look, and the way back.
+/// What is under way on a connection that is being closed gets at most this long: the longest wait for a look, and the
+/// way back.
 const CLOSING: Duration = Duration::from_secs(20);
 
 /// A pause after the system refused to accept: it has no file descriptor or memory left, and retrying at once would spin.
@@ -50,60 +51,36 @@ pub(crate) struct Serving {
     pub(crate) limits: NodeLimits,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) lifecycle: Lifecycle,
-    pub(crate) open: Arc<Open>,
+    pub(crate) places: Arc<Places>,
+    pub(crate) rates: Arc<RateLimits>,
 }
 
-/// Open connections by source network.
-pub(crate) struct Open {
-    total: usize,
-    per_network: usize,
-    counts: Mutex<Counts>,
-}
+/// Files that a node needs besides connections and looks: database, log, listeners, resolver.
+const OTHER_FILES: usize = 64;
 
-#[derive(Default)]
-struct Counts {
-    total: usize,
-    networks: HashMap<IpAddr, usize>,
-}
-
-/// One open connection.
-struct Admitted {
-    open: Arc<Open>,
-    network: IpAddr,
-}
-
-impl Open {
-    pub(crate) fn new(total: usize, per_network: usize) -> Self {
-        Self { total, per_network, counts: Mutex::default() }
+/// How many connections may be open: as many as the settings say, or as the process may open files for.
+pub(crate) fn affordable(limits: &NodeLimits) -> usize {
+    // A look holds at most one connection and two sockets of the resolver at a time.
+    let others = OTHER_FILES.saturating_add(limits.looks_at_once.saturating_mul(3));
+    let Some(files) = open_files() else { return limits.connections };
+    let affordable = files.saturating_sub(others).max(OTHER_FILES);
+    if affordable < limits.connections {
+        let wanted = limits.connections.saturating_add(others);
+        tracing::warn!(
+            files,
+            affordable,
+            wanted,
+            "few open files are allowed, so fewer connections are; raise the limit"
+        );
     }
-
-    fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<Admitted, &'static str> {
-        let network = source_network(peer);
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.total >= self.total {
-            return Err("crowded");
-        }
-        let of_network = counts.networks.entry(network).or_default();
-        if *of_network >= self.per_network {
-            return Err("source");
-        }
-        *of_network += 1;
-        counts.total += 1;
-        Ok(Admitted { open: Arc::clone(self), network })
-    }
+    limits.connections.min(affordable)
 }
 
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        let mut counts = self.open.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        counts.total = counts.total.saturating_sub(1);
-        if let Some(count) = counts.networks.get_mut(&self.network) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.networks.remove(&self.network);
-            }
-        }
-    }
+/// The soft limit on open files, where the system tells it.
+fn open_files() -> Option<usize> {
+    let limits = std::fs::read_to_string("/proc/self/limits").ok()?;
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// TLS 1.3 and 1.2 under the node's own CA, HTTP/2 and HTTP/1.1.
@@ -120,6 +97,7 @@ pub(crate) fn tls_config(identity: Arc<Identity>) -> Result<ServerConfig, rustls
 /// Accepts until the node stops.
 pub(crate) async fn accept_loop(serving: Arc<Serving>, listener: TcpListener, tls: Option<Arc<ServerConfig>>) {
     let acceptor = tls.map(TlsAcceptor::from);
+    let warned = Seldom::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -131,7 +109,9 @@ pub(crate) async fn accept_loop(serving: Arc<Serving>, listener: TcpListener, tl
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
                 serving.metrics.connection_refused("accept");
-                tracing::warn!(%error, "no connection can be accepted now");
+                if warned.is_time() {
+                    tracing::warn!(%error, "no connection can be accepted now");
+                }
                 tokio::time::sleep(AFTER_REFUSAL).await;
             }
         }
@@ -146,8 +126,8 @@ fn is_about_one_connection(error: &io::Error) -> bool {
 
 impl Serving {
     fn take_on(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
-        let admitted = match self.open.admit(peer.ip()) {
-            Ok(admitted) => admitted,
+        let place = match self.admit(peer.ip()) {
+            Ok(place) => place,
             Err(reason) => {
                 self.metrics.connection_refused(reason);
                 if acceptor.is_none() {
@@ -158,7 +138,7 @@ impl Serving {
         };
         let (serving, under_way) = (Arc::clone(self), self.lifecycle.enter());
         tokio::spawn(async move {
-            let _guards = (admitted, under_way);
+            let _guards = (place, under_way);
             let gauge = serving.metrics.connections(if acceptor.is_some() { "https" } else { "http" });
             gauge.inc();
             tokio::select! {
@@ -167,6 +147,16 @@ impl Serving {
             }
             gauge.dec();
         });
+    }
+
+    fn admit(&self, peer: IpAddr) -> Result<Place, &'static str> {
+        let place = self.places.take(Some(peer)).map_err(|full| match full {
+            Full::All => "crowded",
+            Full::OfNetwork => "source",
+        })?;
+        // A handshake costs more than most questions.
+        self.rates.admit_connection(peer).map_err(|_| "source")?;
+        Ok(place)
     }
 
     async fn serve(&self, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
@@ -237,7 +227,16 @@ impl Serving {
             () = self.lifecycle.stopping() => {}
         }
         connection.as_mut().close();
-        let _ = tokio::time::timeout(CLOSING, connection.finished()).await;
+        // The peer may never say goodbye; the bytes on their way to it get as long as it would have for its header.
+        let last_bytes = async {
+            tokio::time::sleep(self.limits.header_timeout).await;
+            activity.idle(self.limits.header_timeout).await;
+        };
+        tokio::select! {
+            () = connection.finished() => {}
+            () = last_bytes => {}
+            () = tokio::time::sleep(CLOSING) => {}
+        }
     }
 }
 
@@ -338,17 +337,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_counted_by_network_and_in_all() {
-        let open = Arc::new(Open::new(3, 2));
-        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        let first = open.admit(ip("192.0.2.1")).unwrap();
-        let _second = open.admit(ip("192.0.2.2")).unwrap();
-        assert_eq!(open.admit(ip("192.0.2.3")).err(), Some("source"));
-        let _third = open.admit(ip("198.51.100.1")).unwrap();
-        assert_eq!(open.admit(ip("203.0.113.1")).err(), Some("crowded"));
-        drop(first);
-        let _again = open.admit(ip("192.0.2.3")).unwrap();
-        drop((_second, _third, _again));
-        assert!(open.counts.lock().unwrap().networks.is_empty(), "nothing is remembered of those who left");
+    fn no_more_connections_than_files() {
+        let limits = NodeLimits { connections: usize::MAX, looks_at_once: 10, ..Default::default() };
+        let files = open_files().expect("this system has /proc");
+        assert_eq!(affordable(&limits), files.saturating_sub(OTHER_FILES + 30).max(OTHER_FILES));
+        assert_eq!(affordable(&NodeLimits { connections: 7, ..limits }), 7);
     }
 }

@@ -9,12 +9,11 @@ use moka::future::Cache;
 use parallax_core::{Look, Outcome, ServiceId};
 use parallax_probe::Prober;
 use parallax_store::{HistoryStore, Known, StoreError};
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::clock::{Clock, ClockBehind};
 use crate::lifecycle::Lifecycle;
-use crate::limits::RateLimits;
+use crate::limits::{Places, RateLimits};
 use crate::metrics::Metrics;
 use crate::single_flight::{Joined, SingleFlight, Waiting};
 
@@ -62,7 +61,7 @@ type Key = (ServiceId, Option<IpAddr>);
 pub(crate) struct Looks {
     tools: Arc<Tools>,
     flights: Arc<SingleFlight<Key, Looked>>,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
 }
 
 /// What a look needs while it is a task of its own.
@@ -94,22 +93,27 @@ pub(crate) fn admission(limits: Arc<RateLimits>) -> impl Fn(SocketAddr) -> bool 
 }
 
 impl Looks {
-    pub(crate) fn new(tools: Tools, at_once: usize) -> Self {
+    pub(crate) fn new(tools: Tools, places: Places) -> Self {
         Self {
             tools: Arc::new(tools),
             flights: Arc::new(SingleFlight::new(remember, REMEMBERED)),
-            slots: Arc::new(Semaphore::new(at_once.min(Semaphore::MAX_PERMITS))),
+            places: Arc::new(places),
         }
     }
 
-    /// The look at a service: the one of a moment ago, the one under way, or a new one.
-    pub(crate) fn look(&self, service: &ServiceId, address: Option<IpAddr>) -> Result<Ended, NotLooked> {
+    /// The look at a service: the one of a moment ago, the one under way, or a new one on the account of `asker`.
+    pub(crate) fn look(
+        &self,
+        service: &ServiceId,
+        address: Option<IpAddr>,
+        asker: Option<IpAddr>,
+    ) -> Result<Ended, NotLooked> {
         let joined = self.flights.join((service.clone(), address), || {
-            let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+            let place = self.places.take(asker).ok()?;
             let (tools, service) = (Arc::clone(&self.tools), service.clone());
             Some(async move {
                 let looked = tools.look(&service, address).await;
-                drop(slot);
+                drop(place);
                 looked
             })
         });
@@ -131,6 +135,7 @@ fn remember(looked: &Looked) -> Duration {
     match looked {
         Ok(seen) if seen.look.now.outcome == Outcome::Seen => AT_MOST_EVERY,
         Ok(_) => FAILURE_REMEMBERED,
+        Err(NotLooked::TargetBusy(wait)) => AT_MOST_EVERY.min(*wait),
         Err(_) => AT_MOST_EVERY,
     }
 }

@@ -13,7 +13,7 @@ use parallax_proto::Descriptor;
 use parallax_store::{HistoryStore, Known, SqliteStore};
 use tokio::net::TcpListener;
 
-use crate::app::{App, Shared};
+use crate::app::{App, Shared, health_holds};
 use crate::chores;
 use crate::clock::Clock;
 use crate::data::{DATABASE, DataDir};
@@ -22,12 +22,13 @@ use crate::dns::Dns;
 use crate::error::NodeError;
 use crate::identity::{Identity, IdentityError, ServerTerms};
 use crate::lifecycle::Lifecycle;
-use crate::limits::RateLimits;
-use crate::listen::{Open, Serving, accept_loop, tls_config};
+use crate::limits::{Places, RateLimits};
+use crate::listen::{Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
 use crate::router::router;
 use crate::settings::{NodeLimits, NodeSettings};
+use crate::single_flight::SingleFlight;
 use crate::views::{Again, Views};
 
 /// What is under way when a node stops gets this long; a look that takes longer is given up and was never told of.
@@ -69,12 +70,13 @@ impl Node {
         let node = Self { app, data, router, http: http_at, https: https_at };
         node.serve(&settings.limits, http, https)?;
         let chores = chores::run(Arc::clone(&node.app), Arc::clone(&node.data), terms);
-        let under_way = node.app.lifecycle.enter();
+        let under_way = node.app.shared.lifecycle.enter();
         tokio::spawn(async move {
             chores.await;
             drop(under_way);
         });
-        tracing::info!(http = ?http_at, https = ?https_at, vantage = %node.vantage(), "the node answers");
+        let [http, https] = [http_at, https_at].map(|at| at.map(tracing::field::display));
+        tracing::info!(http, https, vantage = %node.vantage(), "the node answers");
         Ok(node)
     }
 
@@ -82,15 +84,16 @@ impl Node {
         let serving = Arc::new(Serving {
             router: self.router.clone(),
             limits: limits.clone(),
-            metrics: Arc::clone(&self.app.metrics),
-            lifecycle: self.app.lifecycle.clone(),
-            open: Arc::new(Open::new(limits.connections, limits.connections_per_source_network)),
+            metrics: Arc::clone(&self.app.shared.metrics),
+            lifecycle: self.app.shared.lifecycle.clone(),
+            places: Arc::new(Places::new(affordable(limits), limits.connections_per_source_network)),
+            rates: Arc::clone(&self.app.limits),
         });
         if let Some((listener, _)) = http {
             tokio::spawn(accept_loop(Arc::clone(&serving), listener, None));
         }
         if let Some((listener, _)) = https {
-            let tls = Arc::new(tls_config(Arc::clone(&self.app.identity))?);
+            let tls = Arc::new(tls_config(Arc::clone(&self.app.shared.identity))?);
             tokio::spawn(accept_loop(serving, listener, Some(tls)));
         }
         Ok(())
@@ -108,7 +111,7 @@ impl Node {
 
     /// Who this node is.
     pub fn vantage(&self) -> VantageId {
-        self.app.identity.vantage()
+        self.app.shared.identity.vantage()
     }
 
     /// The newest descriptor.
@@ -135,7 +138,7 @@ impl Node {
     /// Stops within five seconds: nothing new is taken on, what is under way is finished or given up, the store is
     /// written out and closed, the data directory is free again.
     pub async fn shutdown(self) -> Result<(), NodeError> {
-        let lifecycle = &self.app.lifecycle;
+        let lifecycle = &self.app.shared.lifecycle;
         lifecycle.stop();
         if tokio::time::timeout(FINISHING, lifecycle.idle()).await.is_err() {
             lifecycle.abandon();
@@ -150,7 +153,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.app.lifecycle.abandon();
+        self.app.shared.lifecycle.abandon();
     }
 }
 
@@ -179,41 +182,57 @@ fn build(
 ) -> Result<App, NodeError> {
     let [_, https] = own;
     let limits = Arc::new(RateLimits::new(&settings.limits));
-    let metrics = Arc::new(Metrics::new().with_store(Arc::clone(&store)));
-    metrics.server_certificate_end.set(identity.server_not_after().unix_secs());
-    let lifecycle = Lifecycle::new();
     let prober = prober(settings, own, &limits)?;
-    let portrait = Portrait {
+    let description = Description::new(portrait(settings, https), &identity, clock.now()?);
+    let shared = Shared {
+        identity,
+        region: settings.region.clone(),
+        clock,
+        metrics: Arc::new(Metrics::new().with_store(Arc::clone(&store))),
+        lifecycle: Lifecycle::new(),
+        store_warned: Arc::default(),
+        clock_warned: Arc::default(),
+    };
+    shared.metrics.server_certificate_end.set(shared.identity.server_not_after().unix_secs());
+    Ok(App {
+        store_health: Arc::new(SingleFlight::new(health_holds, 1)),
+        description: description.map_err(IdentityError::from)?,
+        views: views(&settings.limits, &shared, &store, &prober),
+        dns: dns(&settings.limits, &shared, prober),
+        body_bytes: settings.limits.body_bytes,
+        shared,
+        store,
+        limits,
+    })
+}
+
+fn portrait(settings: &NodeSettings, https: Option<SocketAddr>) -> Portrait {
+    Portrait {
         addresses: settings.announced(https),
         region: settings.region.clone(),
         rir: settings.rir.clone(),
         domain: settings.domain.clone(),
         operator: settings.operator.clone(),
+    }
+}
+
+fn views(limits: &NodeLimits, shared: &Shared, store: &Arc<SqliteStore>, prober: &Prober) -> Views {
+    let memory = memory(limits.memory_bytes);
+    let tools = Tools {
+        prober: prober.clone(),
+        store: Arc::clone(store) as _,
+        memory: memory.clone(),
+        clock: Arc::clone(&shared.clock),
+        metrics: Arc::clone(&shared.metrics),
+        lifecycle: shared.lifecycle.clone(),
     };
-    let description = Description::new(portrait, &identity, clock.now()?).map_err(IdentityError::from)?;
-    let memory = memory(settings.limits.memory_bytes);
-    let looks = Looks::new(
-        Tools {
-            prober: prober.clone(),
-            store: Arc::clone(&store) as _,
-            clock: Arc::clone(&clock),
-            metrics: Arc::clone(&metrics),
-            memory: memory.clone(),
-            lifecycle: lifecycle.clone(),
-        },
-        settings.limits.looks_at_once,
-    );
-    let shared = Shared {
-        identity: Arc::clone(&identity),
-        region: settings.region.clone(),
-        clock: Arc::clone(&clock),
-        metrics: Arc::clone(&metrics),
-        lifecycle: lifecycle.clone(),
-    };
-    let views = Views { shared: shared.clone(), store: Arc::clone(&store) as _, memory, looks, again: Again::new() };
-    let dns = Dns::new(shared, prober, settings.limits.dns_at_once);
-    let (description, body_bytes) = (Arc::new(description), settings.limits.body_bytes);
-    Ok(App { identity, clock, store, description, views, dns, limits, metrics, lifecycle, body_bytes })
+    let looks = Looks::new(tools, Places::new(limits.looks_at_once, limits.looks_at_once_per_source_network));
+    Views { shared: shared.clone(), store: Arc::clone(store) as _, memory, looks, again: Again::new() }
+}
+
+fn dns(limits: &NodeLimits, shared: &Shared, prober: Prober) -> Dns {
+    let places = Places::new(limits.dns_at_once, limits.dns_at_once_per_source_network);
+    Dns::new(shared.clone(), prober, places)
 }
 
 /// A prober that looks neither at this node itself nor at anybody too often.
@@ -256,4 +275,46 @@ where
     NodeError: From<E>,
 {
     tokio::task::spawn_blocking(work).await.map_err(|_| NodeError::Interrupted)?.map_err(NodeError::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+    use parallax_core::{DnsAnswers, Look, Observation, Outcome};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status(node: &Node, path: &str) -> (u16, String) {
+        let request = http::Request::get(path).body(axum::body::Body::empty()).unwrap();
+        let (parts, body) = node.router().oneshot(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        (parts.status.as_u16(), String::from_utf8_lossy(&body).into_owned())
+    }
+
+    #[tokio::test]
+    async fn what_is_in_memory_answers_while_the_store_can_not() {
+        let data = tempfile::tempdir().unwrap();
+        let free = "127.0.0.1:0".parse().ok();
+        let settings = NodeSettings { listen: free, listen_tls: None, ..NodeSettings::new(data.path()) };
+        let node = Node::start(settings).await.unwrap();
+        let service: ServiceId = "192.0.2.7:443".parse().unwrap();
+        let at = node.app.shared.clock.now().unwrap();
+        let now = Observation::failed(at, None, Outcome::Timeout);
+        let look = Look { dns: DnsAnswers::default(), now };
+        let known = node.store().record(&service, look).await.unwrap();
+        let path = "/v1/view?service=192.0.2.7";
+
+        node.app.store.shutdown().await;
+        let (refused, text) = status(&node, path).await;
+        assert_eq!(refused, 503, "{text}");
+        node.app.views.memory.insert(service, known).await;
+        // A failure answers for ten seconds only; a machine that was slower than that has nothing to show here.
+        let (told, text) = status(&node, path).await;
+        if node.app.shared.clock.now().unwrap().since(at) < Duration::from_secs(10) {
+            assert_eq!(told, 200, "{text}");
+            assert!(node.app.shared.metrics.encode().unwrap().contains("source=\"memory\"} 1"));
+        }
+        assert_eq!(status(&node, "/readyz").await.0, 503);
+    }
 }

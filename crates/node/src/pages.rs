@@ -20,3 +20,19 @@ pub(crate) fn index(vantage: VantageId) -> String {
          <p>Vantage id: <code>{vantage}</code></p>\n<ul>\n{links}</ul>\n</body>\n</html>\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::problem::CODES;
+
+    #[test]
+    fn every_problem_code_is_described() {
+        let document: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        let described = document.pointer("/components/schemas/Problem/properties/code/enum").unwrap();
+        let described: BTreeSet<_> = described.as_array().unwrap().iter().filter_map(|code| code.as_str()).collect();
+        assert_eq!(described, CODES.into());
+    }
+}

@@ -6,6 +6,27 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
+/// What `code` may be; programs know a failure by it.
+pub(crate) const CODES: [&str; 17] = [
+    "bad-parameter",
+    "bad-query",
+    "body-too-large",
+    "clock",
+    "lost",
+    "method-not-allowed",
+    "metrics",
+    "not-found",
+    "not-ready",
+    "not-recorded",
+    "signing",
+    "stopping",
+    "target-busy",
+    "too-many-looks",
+    "too-many-questions",
+    "too-many-requests",
+    "too-slow",
+];
+
 /// One failed request. `type` is `about:blank`: the title is the status, `code` tells programs more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
@@ -29,6 +50,7 @@ struct Document<'a> {
 
 impl Problem {
     pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        debug_assert!(CODES.contains(&code), "{code} is not a documented code");
         Self { status, code, detail: detail.into(), field: None, retry_after: None }
     }
 

@@ -148,13 +148,18 @@ impl Rate {
 pub struct NodeLimits {
     /// Looks under way. Default 128.
     pub looks_at_once: usize,
+    /// Looks under way that one source network started: slow targets of one asker leave room for others. Default 32.
+    pub looks_at_once_per_source_network: usize,
     /// Connections to one target address (IPv6: one /64), over all names that lead there. Default 1/s, burst 5.
     pub looks_per_target: Rate,
     /// Connections to one target network (IPv4 /24, IPv6 /48). Default 10/s, burst 50.
     pub looks_per_target_network: Rate,
-    /// DNS questions of `/v1/dns` under way. Default 64.
+    /// DNS questions of `/v1/dns` under way, each record type counted. Default 256.
     pub dns_at_once: usize,
-    /// Requests from one source network (IPv4 /24, IPv6 /48), loopback included. Default 50/s, burst 200.
+    /// The same for one source network. Default 64.
+    pub dns_at_once_per_source_network: usize,
+    /// Requests from one source network (IPv4 /24, IPv6 /48), loopback included; and, counted apart, connections that it
+    /// opens. Default 50/s, burst 200.
     pub questions_per_source_network: Rate,
     /// Open connections of both listeners together. Default 2048; less when the process may not open that many files.
     pub connections: usize,
@@ -179,9 +184,11 @@ impl Default for NodeLimits {
     fn default() -> Self {
         Self {
             looks_at_once: 128,
+            looks_at_once_per_source_network: 32,
             looks_per_target: Rate::new(1, 5),
             looks_per_target_network: Rate::new(10, 50),
-            dns_at_once: 64,
+            dns_at_once: 256,
+            dns_at_once_per_source_network: 64,
             questions_per_source_network: Rate::new(50, 200),
             connections: 2048,
             connections_per_source_network: 256,

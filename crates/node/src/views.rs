@@ -1,5 +1,6 @@
 //! The way from a question to a signed view.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,6 @@ use tokio::time::Instant;
 use crate::app::Shared;
 use crate::clock::Clock;
 use crate::looks::{Ended, FAILURE_REMEMBERED, Looked, Looks, NotLooked, Seen};
-use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::single_flight::Waiting;
 
@@ -69,22 +69,22 @@ struct Snapshot {
 
 impl Views {
     /// The signed answer, or why there is none.
-    pub(crate) async fn answer(&self, question: &Question) -> Result<SignedBytes, Problem> {
+    pub(crate) async fn answer(&self, question: &Question, asker: Option<IpAddr>) -> Result<SignedBytes, Problem> {
         if let Some(again) = self.again.find(question, &self.shared.clock).await {
             self.shared.metrics.view("again");
             return Ok(again);
         }
-        let material = self.material(question).await?;
+        let material = self.material(question, asker).await?;
         let (at, outcome) = (material.look.now.at, material.look.now.outcome);
         let signed = self.sign(question, material)?;
         self.again.keep(question, at, outcome, &signed).await;
         Ok(signed)
     }
 
-    async fn material(&self, question: &Question) -> Result<Material, Problem> {
+    async fn material(&self, question: &Question, asker: Option<IpAddr>) -> Result<Material, Problem> {
         let service = &question.service;
         if question.address.is_some() {
-            return self.look_there(question).await;
+            return self.look_there(question, asker).await;
         }
         let snapshot = self.snapshot(service).await.map_err(|error| self.refuse(NotLooked::NotRecorded(error)))?;
         let now = self.now()?;
@@ -93,7 +93,7 @@ impl Views {
         {
             return Ok(Material { look: look.clone(), history: known.history.clone(), source: snapshot.source });
         }
-        match self.looks.look(service, None).map_err(|why| self.refuse(why))? {
+        match self.looks.look(service, None, asker).map_err(|why| self.refuse(why))? {
             Ended::Before(seen) => Ok(after(&seen, snapshot.known)),
             Ended::Later(waiting) => match self.wait(waiting, question.wait).await {
                 Some(looked) => Ok(after(&*looked.map_err(|why| self.refuse(why))?, None)),
@@ -104,9 +104,9 @@ impl Views {
 
     /// A look at a dictated address answers this request only. The history goes with it as it stands: a view without it
     /// would say that this node has forgotten.
-    async fn look_there(&self, question: &Question) -> Result<Material, Problem> {
+    async fn look_there(&self, question: &Question, asker: Option<IpAddr>) -> Result<Material, Problem> {
         let (service, address) = (&question.service, question.address);
-        let seen = match self.looks.look(service, address).map_err(|why| self.refuse(why))? {
+        let seen = match self.looks.look(service, address, asker).map_err(|why| self.refuse(why))? {
             Ended::Before(seen) => Some(seen),
             Ended::Later(waiting) => match self.wait(waiting, question.wait).await {
                 Some(looked) => Some(looked.map_err(|why| self.refuse(why))?),
@@ -186,7 +186,7 @@ impl Views {
     }
 
     fn refuse(&self, why: NotLooked) -> Problem {
-        refuse(&self.shared.metrics, why)
+        refuse(&self.shared, why)
     }
 }
 
@@ -207,7 +207,7 @@ fn is_fresh(look: &Look, max_age: Duration, now: Timestamp) -> bool {
 }
 
 /// The problem that stands for a look that could not be, or could not be told of.
-pub(crate) fn refuse(metrics: &Metrics, why: NotLooked) -> Problem {
+pub(crate) fn refuse(shared: &Shared, why: NotLooked) -> Problem {
     let (limit, problem) = match why {
         NotLooked::TooMany => (
             "looks",
@@ -223,19 +223,33 @@ pub(crate) fn refuse(metrics: &Metrics, why: NotLooked) -> Problem {
         ),
         NotLooked::NotRecorded(error) => {
             // The sentence of the store names files and is for the operator.
-            tracing::warn!(%error, "the store can't be used; looks are not signed because they can't be recorded");
+            if shared.store_warned.is_time() {
+                let error = without_names(&error);
+                tracing::warn!(%error, "the store can't be used; what can't be recorded is not signed");
+            }
             let detail = "the store is not available, and what can't be recorded is not signed; come back";
             ("store", Problem::unavailable("not-recorded", detail, COME_BACK))
         }
         NotLooked::Clock(error) => {
-            tracing::warn!(%error, "nothing is signed");
+            if shared.clock_warned.is_time() {
+                tracing::warn!(%error, "what would contradict an earlier moment is not signed");
+            }
             ("clock", Problem::unavailable("clock", "the clock of this node stands wrong; come back", COME_BACK))
         }
         NotLooked::Lost => ("lost", Problem::unavailable("lost", "the look came to nothing; come back", COME_BACK)),
         NotLooked::Stopping => ("stopping", Problem::unavailable("stopping", "the node stops", COME_BACK)),
     };
-    metrics.refused(limit);
+    shared.metrics.refused(limit);
     problem
+}
+
+/// What the store said, without the services that strangers asked about.
+fn without_names(error: &StoreError) -> String {
+    match error {
+        StoreError::Damaged { table, reason, .. } => format!("a row in {table} is damaged: {reason}"),
+        StoreError::Conflict { namespace, .. } => format!("a record in {namespace} has changed meanwhile"),
+        error => error.to_string(),
+    }
 }
 
 /// Finished views for those who brought no nonce: signed once, given out for a second.
@@ -277,6 +291,13 @@ mod tests {
     fn look(at: i64, outcome: Outcome) -> Look {
         let now = Observation::failed(Timestamp::from_unix_secs(at), None, outcome);
         Look { dns: Default::default(), now }
+    }
+
+    #[test]
+    fn the_log_does_not_learn_the_service() {
+        let damaged = StoreError::Damaged { table: "services", key: "tls://secret:443".into(), reason: "x".into() };
+        assert!(!without_names(&damaged).contains("secret"));
+        assert!(without_names(&StoreError::Closed).contains("closed"));
     }
 
     #[test]

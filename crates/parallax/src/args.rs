@@ -23,7 +23,7 @@ const HELP_COLUMNS: usize = 80;
 )]
 pub(crate) struct Cli {
     /// Read this configuration file instead of $XDG_CONFIG_HOME/parallax/config.toml
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -38,7 +38,7 @@ pub(crate) enum Command {
     Observe(ObserveArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
-    /// Keep the list of vantage points that `check` asks
+    /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
     /// Show the configuration
     Config(ConfigArgs),
@@ -59,15 +59,11 @@ Examples:
   parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
   parallax check - < services.txt";
 
-/// Look, ask the vantage points, decide.
-///
-/// SERVICE is a host, host:port, [v6]:port, or a URL whose path is ignored. With
-/// - the services are read from standard input, one a line (# begins a comment),
-/// and one verdict a line is printed.
+/// Flags of `check`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_CHECK)]
 pub(crate) struct CheckArgs {
-    /// The service, such as example.com, or - to read many from standard input
+    /// A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line
     #[arg(value_name = "SERVICE")]
     pub(crate) service: String,
 
@@ -143,11 +139,11 @@ Examples:
   parallax observe example.com
   parallax observe --address 192.0.2.10 --json example.com";
 
-/// Look once from here, and ask nobody.
+/// Flags of `observe`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_OBSERVE)]
 pub(crate) struct ObserveArgs {
-    /// The service, such as example.com or example.com:8443
+    /// A host, host:port, [v6]:port or URL
     #[arg(value_name = "SERVICE")]
     pub(crate) service: String,
 
@@ -178,7 +174,7 @@ Examples:
   parallax serve --listen 127.0.0.1:0 --listen-tls 127.0.0.1:0 --data /tmp/a \\
     --allow-private";
 
-/// Run a node: a vantage point that others can ask.
+/// Flags of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_SERVE)]
 pub(crate) struct ServeArgs {
@@ -218,9 +214,7 @@ pub(crate) struct ServeArgs {
     look: LookArgs,
 }
 
-/// Keep the list of vantage points that `check` asks.
-///
-/// The list is vantages.toml beside the configuration file.
+/// What is below `vantage`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage add https://192.0.2.7:8443#27f0…")]
 pub(crate) struct VantageArgs {
@@ -245,7 +239,7 @@ Examples:
   parallax vantage add https://192.0.2.7:8443#27f0…
   parallax vantage add --trust-first https://192.0.2.7:8443";
 
-/// Meet a node, verify its pin, and list it.
+/// Flags of `vantage add`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_ADD)]
 pub(crate) struct VantageAddArgs {
@@ -262,7 +256,7 @@ pub(crate) struct VantageAddArgs {
     timeout: Option<String>,
 }
 
-/// Show the list.
+/// Flags of `vantage list`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage list --json")]
 pub(crate) struct VantageListArgs {
@@ -271,7 +265,7 @@ pub(crate) struct VantageListArgs {
     pub(crate) json: bool,
 }
 
-/// Take a node off the list.
+/// What `vantage remove` is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage remove https://192.0.2.7:8443")]
 pub(crate) struct VantageRemoveArgs {
@@ -280,7 +274,7 @@ pub(crate) struct VantageRemoveArgs {
     pub(crate) which: String,
 }
 
-/// Show the configuration.
+/// What is below `config`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax config show")]
 pub(crate) struct ConfigArgs {
@@ -295,7 +289,7 @@ pub(crate) enum ConfigCommand {
     Show,
 }
 
-/// Print a completion script for a shell.
+/// What `completions` is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax completions bash > ~/.local/share/bash-completion/completions/parallax")]
 pub(crate) struct CompletionsArgs {
@@ -304,7 +298,7 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Print the manual page, or write all of them.
+/// Flags of `man`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  parallax man | man -l -\n  parallax man --dir /usr/share/man/man1")]
 pub(crate) struct ManArgs {

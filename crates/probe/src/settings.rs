@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_proto::dnssec::TrustAnchors;
+use hickory_proto::dnssec::{TrustAnchors, Verifier as _};
+use hickory_proto::serialize::txt::trust_anchor::{self, Entry};
 
 use crate::roots::Roots;
 use crate::target::TargetPolicy;
@@ -115,7 +116,17 @@ pub enum Validation {
 impl Validation {
     /// Trust anchors from DNSKEY records in zone file form, such as `example. 3600 IN DNSKEY 257 3 13 …`.
     pub fn anchors(text: &str) -> Result<Self, ProbeError> {
-        let anchors = text.parse::<TrustAnchors>().map_err(|error| ProbeError::Anchors(error.to_string()))?;
+        let bad = |error: &dyn fmt::Display| ProbeError::Anchors(error.to_string());
+        let entries = trust_anchor::Parser::new(text).parse().map_err(|error| bad(&error))?;
+        if entries.is_empty() {
+            return Err(bad(&"there is no DNSKEY record in it"));
+        }
+        let mut anchors = TrustAnchors::empty();
+        for entry in entries {
+            let Entry::DNSKEY(record) = entry else { return Err(bad(&"there is a record in it that is no DNSKEY")) };
+            let key = record.data().key().map_err(|error| bad(&error))?;
+            anchors.insert_with_name(&*key, record.name().into());
+        }
         Ok(Self::Anchors(Arc::new(anchors)))
     }
 
@@ -141,9 +152,9 @@ impl fmt::Debug for Validation {
 /// Why a prober can't be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
-    /// The system's resolver configuration can't be read.
-    #[error("the system's DNS configuration can't be read ({0}); name a resolver, such as 192.0.2.53:53")]
-    SystemDns(String),
+    /// The resolver can't be set up.
+    #[error("questions to DNS can't be set up: {0}")]
+    Dns(String),
     /// The file of roots holds no certificate that could be one.
     #[error("the CA file can't be used: {0}")]
     Roots(String),

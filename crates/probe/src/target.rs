@@ -1,7 +1,7 @@
 //! Which addresses and ports may be looked at.
 //!
 //! A node connects to where strangers tell it. Every address is judged after resolution and the connection goes to the
-//! very address that was judged, so that a name can't lead into the operator's own network (docs: threats 1 and 2).
+//! very address that was judged, so that a name can't lead into the operator's own network.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};

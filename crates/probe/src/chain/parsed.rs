@@ -36,9 +36,10 @@ impl<'a> Parsed<'a> {
         rest.is_empty().then_some(Self { der, key, x509 })
     }
 
-    /// The key as it stands in the certificate.
-    pub(crate) fn spki(&self) -> SubjectPublicKeyInfoDer<'_> {
-        SubjectPublicKeyInfoDer::from(self.x509.tbs_certificate.subject_pki.raw)
+    /// The key as it stands in the certificate; `None` when it is too large to check signatures with.
+    pub(crate) fn spki(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        let raw = self.x509.tbs_certificate.subject_pki.raw;
+        (raw.len() <= LARGEST_KEY).then(|| SubjectPublicKeyInfoDer::from(raw))
     }
 
     pub(super) fn not_before(&self) -> Timestamp {
@@ -67,10 +68,10 @@ impl<'a> Parsed<'a> {
 
     /// Whether the issuer's key made this certificate's signature, by an algorithm and key that count today.
     pub(super) fn is_signed_by(&self, issuer: &Parsed<'_>) -> bool {
-        let spki = issuer.spki();
+        let Some(spki) = issuer.spki() else { return false };
         let named = &self.x509.signature_algorithm;
         // RFC 5280 section 4.1.1.2: the algorithm under the signature is the one beside it.
-        if *named != self.x509.tbs_certificate.signature || spki.len() > LARGEST_KEY {
+        if *named != self.x509.tbs_certificate.signature {
             return false;
         }
         let Ok(key) = RawPublicKeyEntity::try_from(&spki) else { return false };

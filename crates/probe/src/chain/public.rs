@@ -164,3 +164,30 @@ fn sequence(content: &[u8]) -> Vec<u8> {
     der.extend_from_slice(content);
     der
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_root_of_mozilla_has_a_name() {
+        for root in webpki_roots::TLS_SERVER_ROOTS {
+            assert!(matches!(organisation(root), CaId::Organisation(_)), "{root:?}");
+        }
+        let named: Vec<String> =
+            webpki_roots::TLS_SERVER_ROOTS.iter().map(|root| organisation(root).to_string()).collect();
+        assert!(named.iter().any(|name| name == "org:Internet Security Research Group"));
+    }
+
+    #[test]
+    fn sequences_of_every_length() {
+        for (length, header) in [
+            (0, vec![0x30, 0]),
+            (0x7f, vec![0x30, 0x7f]),
+            (0x80, vec![0x30, 0x81, 0x80]),
+            (0x100, vec![0x30, 0x82, 1, 0]),
+        ] {
+            assert_eq!(sequence(&vec![5; length]), [header, vec![5; length]].concat());
+        }
+    }
+}

@@ -65,11 +65,11 @@ impl Asker {
     pub(crate) fn new(settings: &ProbeSettings) -> Result<Self, ProbeError> {
         let (config, hosts) = match settings.resolver {
             Some(resolver) => (name_server(resolver), None),
-            None => (system_config()?, Hosts::from_system().ok()),
+            None => (system_config(), Hosts::from_system().ok()),
         };
         let options = options(settings);
         let servers = config.name_servers.into_iter().map(|server| leave_from(server, settings.source));
-        let tls = TlsConfig::new().map_err(|error| ProbeError::SystemDns(error.to_string()))?;
+        let tls = TlsConfig::new().map_err(|error| ProbeError::Dns(error.to_string()))?;
         let context = Arc::new(PoolContext::new(options, tls));
         let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
         let pool = RetryDnsHandle::new(pool, RETRIES);
@@ -270,9 +270,15 @@ fn name_server(address: SocketAddr) -> ResolverConfig {
     ResolverConfig::from_name_servers(vec![server])
 }
 
-fn system_config() -> Result<ResolverConfig, ProbeError> {
-    let (config, _) = system_conf::read_system_conf().map_err(|error| ProbeError::SystemDns(error.to_string()))?;
-    Ok(config)
+/// A system that names no resolver has one of its own (resolv.conf(5)); where it has not, every lookup fails and says so.
+fn system_config() -> ResolverConfig {
+    match system_conf::read_system_conf() {
+        Ok((config, _)) => config,
+        Err(error) => {
+            tracing::warn!(%error, "the system names no DNS resolver; asking 127.0.0.1");
+            name_server((Ipv4Addr::LOCALHOST, 53).into())
+        }
+    }
 }
 
 fn leave_from(mut server: NameServerConfig, source: Option<IpAddr>) -> NameServerConfig {

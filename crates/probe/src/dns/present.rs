@@ -91,7 +91,7 @@ pub(super) fn tlsa(record: &TLSA) -> Tlsa {
 }
 
 fn present_caa(caa: &CAA) -> String {
-    let tag = escaped(caa.tag.as_str().as_bytes(), |byte| byte == b' ');
+    let tag = escaped(caa.tag.as_bytes(), |byte| byte == b' ');
     format!("{} {tag} {}", caa.flags(), quoted(&caa.value))
 }
 

@@ -58,7 +58,7 @@ impl Capture {
     ) -> Result<HandshakeSignatureValid, Error> {
         let bad = || Error::InvalidCertificate(CertificateError::BadEncoding);
         let parsed = Parsed::new(certificate).ok_or_else(bad)?;
-        let spki = parsed.spki();
+        let spki = parsed.spki().ok_or_else(bad)?;
         let key = RawPublicKeyEntity::try_from(&spki).map_err(|_| bad())?;
         let holds = |algorithm: &&'static dyn SignatureVerificationAlgorithm| {
             key.verify_signature(*algorithm, message, signed.signature()).is_ok()

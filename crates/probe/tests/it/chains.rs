@@ -99,7 +99,7 @@ fn a_lapsed_leaf_keeps_its_ca() {
         assert_eq!(facts.ca_id, CaId::Organisation("Example Trust Services".into()));
         assert_eq!(facts.path.len(), 3);
         // That it has lapsed is not what is wrong with one that leads nowhere.
-        assert_eq!(judge_at(&[own.clone()], &roots_of(&root), at).public_ca, PublicCa::UnknownIssuer);
+        assert_eq!(judge_at(std::slice::from_ref(&own), &roots_of(&root), at).public_ca, PublicCa::UnknownIssuer);
     }
 }
 
@@ -285,7 +285,7 @@ fn a_public_ca_is_its_organisation() {
         (Some(" "), Some("Name"), Some("Name".into())),
         (Some("a\u{1b}[31m\nb"), None, Some("a[31mb".into())),
         (Some(long.as_str()), None, Some("Ö".repeat(100))),
-        (Some(&long[..120]), Some(&long[..80]), Some("Ö".repeat(60))),
+        (Some(""), Some(long.as_str()), Some("Ö".repeat(100))),
         (None, None, None),
     ] {
         let (ca_id, root) = named(organisation, common_name);

@@ -74,8 +74,7 @@ impl Drop for DnsServer {
 /// A zone by `name TYPE data` lines: aliases are given as they stand, other types of a known name are empty, unknown names
 /// do not exist.
 pub(crate) fn zone(lines: &str) -> impl Fn(&str, RecordType) -> Say + Send + Sync + 'static {
-    let records: Vec<(String, RecordType, RData)> =
-        lines.lines().filter(|line| !line.trim().is_empty()).map(line).collect();
+    let records: Vec<(String, RecordType, RData)> = parse(lines);
     move |name, kind| {
         let known =
             |name: &str| records.iter().any(|(owner, ..)| owner == name || owner.ends_with(&format!(".{name}")));
@@ -97,6 +96,15 @@ pub(crate) fn zone(lines: &str) -> impl Fn(&str, RecordType) -> Say + Send + Syn
         }
         if said.is_empty() && !known(name) { Say::Code(ResponseCode::NXDomain) } else { Say::Records(said) }
     }
+}
+
+/// The records of such lines, with their owners.
+pub(crate) fn records_of(lines: &str) -> Vec<(String, RData)> {
+    parse(lines).into_iter().map(|(owner, _, data)| (owner, data)).collect()
+}
+
+fn parse(lines: &str) -> Vec<(String, RecordType, RData)> {
+    lines.lines().filter(|line| !line.trim().is_empty()).map(line).collect()
 }
 
 fn line(line: &str) -> (String, RecordType, RData) {

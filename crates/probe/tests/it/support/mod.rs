@@ -4,7 +4,7 @@ mod dns_server;
 mod issue;
 mod servers;
 
-pub(crate) use dns_server::{DnsServer, Say, zone};
+pub(crate) use dns_server::{DnsServer, Say, records_of, zone};
 pub(crate) use issue::{Ca, ca_params, key, leaf_params, roots_of};
 pub(crate) use servers::{Server, tls_config, tls_server, tls_server_at};
 

@@ -1,0 +1,37 @@
+//! `./bench`: what a look, a decision, a view and a check cost, each against a peer or a limit in the same run.
+//!
+//! The sites that are looked at stand in a process of their own, so that CPU time is the looker's alone. Rounds of the two
+//! sides alternate and the median ratio is quoted: the machine's speed drifts, the ratio does not.
+
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used)]
+
+mod check;
+mod decide;
+mod look;
+mod measure;
+mod sites;
+mod views;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == sites::ARGUMENT) {
+        sites::serve();
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
+    let known = ["decide", "look", "views", "check"];
+    if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
+        println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
+        return ExitCode::from(2);
+    }
+    for (name, measure) in
+        [("decide", decide::run as fn()), ("look", look::run), ("views", views::run), ("check", check::run)]
+    {
+        if wanted(name) {
+            measure();
+        }
+    }
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,15 @@
+//! A node in process and over real sockets, looking at real TLS servers on loopback.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod api;
+mod dns;
+mod docs;
+mod lifecycle;
+mod limits;
+mod logs;
+mod openapi;
+mod sockets;
+mod store;
+mod support;
+mod views;
