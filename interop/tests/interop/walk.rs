@@ -190,8 +190,10 @@ fn a_node_that_is_gone_is_named_and_its_place_does_not_count() {
     let Walk { america, .. } = &walk;
     crate::support::signal("KILL", &america.process);
     let verdict = walk.expect(&[server.address()], "undecided", "not-enough");
-    assert_eq!(verdict["missing"][0]["vantage"], gone.as_str(), "{verdict:#}");
-    assert_eq!(verdict["counts"]["answered"], 1, "{verdict:#}");
+    // The other one may not be waited for: its word could change nothing.
+    let missing = verdict["missing"].as_array().unwrap().iter().find(|missing| missing["vantage"] == gone.as_str());
+    let why = missing.unwrap_or_else(|| panic!("{verdict:#}"))["why"].as_str().unwrap();
+    assert!(why.starts_with("it can't be reached: "), "{why}");
 }
 
 #[test]
