@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{EmptyDns, Keeper, Nginx, Server, User, needs};
+use crate::support::{Keeper, Nginx, Server, User, needs};
 
 const P256: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
 const RSA: &str = "rsa:2048";
@@ -70,12 +70,7 @@ fn ciphers_of_old_are_sighted() {
 #[test]
 fn every_kind_of_key_that_can_be_checked_is_proved() {
     needs!("openssl");
-    for key in [
-        "rsa:3072",
-        "ec -pkeyopt ec_paramgen_curve:P-384",
-        "ec -pkeyopt ec_paramgen_curve:P-521",
-        "ed25519",
-    ] {
+    for key in ["rsa:3072", "ec -pkeyopt ec_paramgen_curve:P-384", "ec -pkeyopt ec_paramgen_curve:P-521", "ed25519"] {
         expect_proved(key, "", "TLSv1.3");
     }
     for key in ["ec -pkeyopt ec_paramgen_curve:P-384", "ed25519"] {
@@ -154,7 +149,7 @@ fn servers_that_want_a_client_certificate_are_seen_all_the_same() {
 #[test]
 fn servers_that_want_a_name() {
     needs!("openssl", "nginx");
-    let (keeper, dns, user) = (Keeper::new(), EmptyDns::start(), User::new());
+    let (keeper, user) = (Keeper::new(), User::new());
     let pem = keeper.self_signed("site", P256);
     let nginx = Nginx::start(&format!(
         "server {{ listen 127.0.0.1:PORT ssl default_server; ssl_reject_handshake on; }}\n\
@@ -162,7 +157,7 @@ fn servers_that_want_a_name() {
     ));
     let at = |name: &str| {
         let service = format!("{name}:{}", nginx.port());
-        user.observes(&["--address", "127.0.0.1", "--resolver", dns.address(), &service])
+        user.observes(&["--address", "127.0.0.1", &service])
     };
     let now = at("site.example");
     assert_eq!((&now["leaf"], &now["proved"]), (&keeper.fingerprint("site").into(), &true.into()), "{now}");
@@ -173,12 +168,12 @@ fn servers_that_want_a_name() {
 #[test]
 fn a_server_with_two_certificates_shows_the_one_of_the_name() {
     needs!("openssl");
-    let (keeper, dns, user) = (Keeper::new(), EmptyDns::start(), User::new());
+    let (keeper, user) = (Keeper::new(), User::new());
     let (one, two) = (keeper.self_signed("one", P256), keeper.self_signed("two", "ed25519"));
     let server = Server::start(&one, &format!("-servername two.example -cert2 {two} -key2 {two}"));
     for (name, wanted) in [("two.example", "two"), ("one.example", "one")] {
         let service = format!("{name}:{}", server.port());
-        let now = user.observes(&["--address", "127.0.0.1", "--resolver", dns.address(), &service]);
+        let now = user.observes(&["--address", "127.0.0.1", &service]);
         assert_eq!((&now["leaf"], &now["proved"]), (&keeper.fingerprint(wanted).into(), &true.into()), "{now}");
     }
 }

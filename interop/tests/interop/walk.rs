@@ -204,19 +204,13 @@ fn json_has_the_fields_of_the_blueprint() {
     let verdict = walk.expect(&[server.address()], "trusted", "corroborated");
     let now = "at address outcome protocol proved leaf key issuer_key chain names not_before not_after ca_id public_ca";
     let dns = "a aaaa ca tlsa caa dnssec";
-    expect_fields(
-        &verdict,
-        "service verdict rule reasons policy local views dropped missing counts elapsed_ms",
-    );
+    expect_fields(&verdict, "service verdict rule reasons policy local views dropped missing counts elapsed_ms");
     expect_fields(&verdict["counts"], "asked answered agree differ");
     expect_fields(&verdict["local"], "dns now");
     for view in verdict["views"].as_array().unwrap() {
         expect_fields(view, "vantage region agrees word view");
         let view = &view["view"];
-        expect_fields(
-            view,
-            "format vantage region service nonce issued_at valid_until dns now history authority",
-        );
+        expect_fields(view, "format vantage region service nonce issued_at valid_until dns now history authority");
         let span = "key leaf leaf_md5 issuer_key ca_id networks first_seen last_seen";
         expect_fields(&view["history"][0], span);
         expect_fields(&view["now"], now);

@@ -48,7 +48,7 @@ fn build() -> PathBuf {
     let output = cargo.args(build).args(["--message-format", "json"]).current_dir(workspace()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let messages = String::from_utf8(output.stdout).unwrap();
-    let messages = messages.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
-    let made = messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?))).last();
-    made.expect("cargo names what it built")
+    let messages = messages.lines().rev().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let mut made = messages.filter_map(|message| Some(PathBuf::from(message["executable"].as_str()?)));
+    made.next().expect("cargo names what it built")
 }

@@ -1,12 +1,12 @@
-//! A resolver that knows nothing, so that no question leaves the machine.
+//! A resolver that knows nothing, so that what is asked stays here.
 
 use std::net::UdpSocket;
 
 /// Says that no name exists (RFC 1035 section 4.1.1, RCODE 3).
-pub(crate) struct EmptyDns(String);
+pub(super) struct EmptyDns(String);
 
 impl EmptyDns {
-    pub(crate) fn start() -> Self {
+    pub(super) fn start() -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let address = socket.local_addr().unwrap().to_string();
         // It ends with the process of the test.
@@ -22,7 +22,7 @@ impl EmptyDns {
         Self(address)
     }
 
-    pub(crate) fn address(&self) -> &str {
+    pub(super) fn address(&self) -> &str {
         &self.0
     }
 }

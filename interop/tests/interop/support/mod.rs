@@ -12,7 +12,6 @@ mod user;
 use std::path::PathBuf;
 
 pub(crate) use curl::{Answer, curl};
-pub(crate) use dns::EmptyDns;
 pub(crate) use nginx::Nginx;
 pub(crate) use node::Node;
 pub(crate) use openssl::{Keeper, Server, openssl, openssl_fails, openssl_with_input, sha256};

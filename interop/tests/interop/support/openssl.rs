@@ -118,7 +118,8 @@ impl Keeper {
         let (subject, key) = (format!("/CN={name}"), key.split(' '));
         let mut arguments = vec!["req", "-new", "-nodes", "-sha256", "-subj", &subject, "-keyout", &key_file];
         // Not the machine's own settings, which may add extensions.
-        arguments.extend(["-config", "/dev/null"].into_iter().chain(["-newkey"]).chain(key).chain(options.iter().copied()));
+        arguments
+            .extend(["-config", "/dev/null"].into_iter().chain(["-newkey"]).chain(key).chain(options.iter().copied()));
         let made = openssl(&arguments);
         std::fs::write(&both, [std::fs::read(&key_file).unwrap(), made].concat()).unwrap();
         both

@@ -6,16 +6,19 @@ use std::process::{Command, Stdio};
 use serde_json::Value;
 
 use super::binary::parallax;
+use super::dns::EmptyDns;
 use super::process::Run;
 
-/// A person with a home of their own; nothing of the machine's own configuration is seen.
+/// A person with a home and a resolver of their own: nothing of the machine's own configuration is seen, and no question
+/// leaves the machine.
 pub(crate) struct User {
     home: tempfile::TempDir,
+    dns: EmptyDns,
 }
 
 impl User {
     pub(crate) fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: tempfile::tempdir().unwrap(), dns: EmptyDns::start() }
     }
 
     pub(crate) fn home(&self) -> &Path {
@@ -27,6 +30,7 @@ impl User {
         let mut command = Command::new(parallax());
         command.args(arguments).env_clear().current_dir(self.home());
         command.env("HOME", self.home()).env("XDG_CONFIG_HOME", self.home().join("config"));
+        command.env("PARALLAX_RESOLVER", self.dns.address());
         // Nothing here is a race; a loaded machine gets its time.
         command.env("PARALLAX_TIMEOUT", "30s");
         command.stdin(Stdio::null());
