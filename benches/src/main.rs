@@ -3,7 +3,7 @@
 //! The sites that are looked at stand in a process of their own, so that CPU time is the looker's alone. Rounds of the two
 //! sides alternate and the median ratio is quoted: the machine's speed drifts, the ratio does not.
 
-#![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
 mod check;
 mod decide;

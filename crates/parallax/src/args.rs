@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand, ValueHint};
+use parallax_lab::SCENES;
 
 use crate::settings::{self, Flag, Key};
 
@@ -23,7 +25,7 @@ const HELP_COLUMNS: usize = 80;
 )]
 pub(crate) struct Cli {
     /// Read this configuration file instead of $XDG_CONFIG_HOME/parallax/config.toml
-    #[arg(long, global = true, value_name = "FILE", display_order = 900)]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 900)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Observe(ObserveArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
+    /// See it work: a network on this machine, attackers and vantage points
+    Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
     /// Show the configuration
@@ -63,8 +67,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_CHECK)]
 pub(crate) struct CheckArgs {
-    /// A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line
-    #[arg(value_name = "SERVICE")]
+    #[arg(
+        value_name = "SERVICE",
+        help = "A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line"
+    )]
     pub(crate) service: String,
 
     /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
@@ -90,6 +96,10 @@ pub(crate) struct CheckArgs {
     /// Fewer looks than this decide nothing (majority)
     #[arg(long, value_name = "N")]
     min_views: Option<String>,
+
+    /// How old a look may be that a vantage point agrees with, such as 0s: look now
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
 
     /// Trust a private key that most remember long when too few can look (evidence)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -127,7 +137,7 @@ pub(crate) struct LookArgs {
     source: Option<String>,
 
     /// The roots that count as public: public (Mozilla's), none, or a PEM file
-    #[arg(long, value_name = "ROOTS")]
+    #[arg(long, value_name = "ROOTS", value_hint = ValueHint::FilePath)]
     roots: Option<String>,
 }
 
@@ -143,8 +153,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_OBSERVE)]
 pub(crate) struct ObserveArgs {
-    /// A host, host:port, [v6]:port or URL
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", help = "A host, host:port, [v6]:port or URL")]
     pub(crate) service: String,
 
     /// Look at this address, with the service's name
@@ -187,7 +196,7 @@ pub(crate) struct ServeArgs {
     listen_tls: Option<String>,
 
     /// Keep identity and memory here [default: $XDG_DATA_HOME/parallax]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<String>,
 
     /// The region that this node claims, such as eu-west
@@ -212,6 +221,37 @@ pub(crate) struct ServeArgs {
 
     #[command(flatten)]
     look: LookArgs,
+}
+
+const AFTER_DEMO: &str = "\
+Exit status:
+  0  every scene ended with the verdict and by the rule that it must
+  1  one did not, or the network could not be started
+
+Examples:
+  parallax demo
+  parallax demo --scene attacker-near-me
+  parallax demo --keep";
+
+/// See it work: a network on this machine, attackers and vantage points.
+///
+/// Starts sites, DNS, attackers and five nodes in three regions on addresses of
+/// 127.0.0.0/8, with real sockets, and checks what happens there. Nothing leaves
+/// this machine, and nothing is left behind.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_DEMO)]
+pub(crate) struct DemoArgs {
+    /// Play only this scene
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(SCENES.iter().map(|scene| scene.name)))]
+    pub(crate) scene: Option<String>,
+
+    /// Leave the network running until Ctrl-C, and print commands to try by hand
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) keep: bool,
+
+    /// Print JSON, one object for all scenes
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// What is below `vantage`.
@@ -303,7 +343,7 @@ pub(crate) struct CompletionsArgs {
 #[command(after_help = "Examples:\n  parallax man | man -l -\n  parallax man --dir /usr/share/man/man1")]
 pub(crate) struct ManArgs {
     /// Write a page for each command into this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
 }
 
@@ -331,6 +371,7 @@ impl CheckArgs {
             (&settings::MIN_DURATION, &self.min_duration),
             (&settings::MIN_VIEWS, &self.min_views),
             (&settings::TIMEOUT, &self.timeout),
+            (&settings::MAX_AGE, &self.max_age),
             (&settings::ACCEPT_PRIVATE, &self.accept_private),
         ]);
         [own, self.look.flags()].concat()

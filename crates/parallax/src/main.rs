@@ -32,6 +32,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
         Command::Serve(args) => commands::serve::run(args, config),
+        Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
         Command::Config(args) => commands::config::run(args, config),
         Command::Completions(args) => commands::packaging::completions(args),

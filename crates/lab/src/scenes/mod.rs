@@ -82,8 +82,8 @@ impl Stage {
     /// Starts the network. Must be called within a tokio runtime with I/O and time.
     pub async fn open() -> Result<Self, LabError> {
         let lab = Lab::start().await?;
-        let public = lab.public_ca("Example Trust Services")?.intermediate()?;
-        let other_public = lab.public_ca("Other Trust Network")?.intermediate()?;
+        let public = lab.public_ca("Example Trust")?.intermediate()?;
+        let other_public = lab.public_ca("Other Trust")?.intermediate()?;
         let nodes = try_join_all(NODES.map(|(network, region, rir)| lab.node(network, region, rir))).await?;
         Ok(Self { nodes, public, other_public, lab })
     }
