@@ -44,7 +44,7 @@ impl Walk {
         }
         let directory = self.keeper.path().display();
         Nginx::start(&format!(
-            "map $remote_addr $shown {{ default everybody; {AMERICA} america; {NEAR_ME} near-me; }}\n\
+            "access_log off; map $remote_addr $shown {{ default everybody; {AMERICA} america; {NEAR_ME} near-me; }}\n\
              server {{ listen 127.0.0.1:PORT ssl; ssl_certificate {directory}/$shown.pem;\n\
              ssl_certificate_key {directory}/$shown.pem; }}"
         ))

@@ -12,10 +12,10 @@ mod user;
 use std::path::PathBuf;
 
 pub(crate) use curl::{Answer, curl};
-pub(crate) use nginx::Nginx;
+pub(crate) use nginx::{Nginx, free_port};
 pub(crate) use node::Node;
 pub(crate) use openssl::{Keeper, Server, openssl, openssl_fails, openssl_with_input, sha256};
-pub(crate) use process::{Run, Running, signal};
+pub(crate) use process::{PATIENCE, Run, Running, signal};
 pub(crate) use user::User;
 
 /// Where a program is, if it is on this machine.
