@@ -5,4 +5,6 @@
 mod attackers;
 mod examples;
 mod ground;
+mod liars;
+mod rogue;
 mod silence;
