@@ -57,7 +57,7 @@ pub(crate) fn run() {
     }
 }
 
-fn prober(sites: &Sites) -> Prober {
+pub(crate) fn prober(sites: &Sites) -> Prober {
     Prober::new(ProbeSettings {
         resolver: Some(sites.resolver),
         targets: TargetPolicy::any(),

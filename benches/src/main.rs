@@ -3,8 +3,9 @@
 //! The sites that are looked at stand in a process of their own, so that CPU time is the looker's alone. Rounds of the two
 //! sides alternate and the median ratio is quoted: the machine's speed drifts, the ratio does not.
 
-#![allow(clippy::print_stdout, clippy::expect_used, clippy::unwrap_used)]
+#![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
+mod check;
 mod decide;
 mod look;
 mod measure;
@@ -20,12 +21,14 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views"];
+    let known = ["decide", "look", "views", "check"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
     }
-    for (name, measure) in [("decide", decide::run as fn()), ("look", look::run), ("views", views::run)] {
+    for (name, measure) in
+        [("decide", decide::run as fn()), ("look", look::run), ("views", views::run), ("check", check::run)]
+    {
         if wanted(name) {
             measure();
         }

@@ -1,9 +1,11 @@
-//! What is looked at, in a process of its own: a lab with one site and its DNS.
+//! What is looked at and who is asked, in a process of its own: a lab with one site, its DNS, and five nodes in three
+//! regions.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
+use parallax_client::VantageUrl;
 use parallax_core::ServiceId;
 use parallax_lab::{Answer, Lab, Validity};
 
@@ -17,6 +19,7 @@ pub(crate) struct Sites {
     pub(crate) resolver: SocketAddr,
     pub(crate) name: ServiceId,
     pub(crate) roots: Vec<u8>,
+    pub(crate) nodes: Vec<VantageUrl>,
     _directory: tempfile::TempDir,
 }
 
@@ -33,12 +36,15 @@ impl Sites {
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [address, resolver, name] = words.as_slice() else { panic!("the sites did not start: {line:?}") };
+        let [address, resolver, name, nodes @ ..] = words.as_slice() else {
+            panic!("the sites did not start: {line:?}")
+        };
         Self {
             address: address.parse().expect("an address"),
             resolver: resolver.parse().expect("an address"),
             name: name.parse().expect("a service"),
             roots: std::fs::read(&roots).expect("the roots"),
+            nodes: nodes.iter().map(|url| url.parse().expect("a node")).collect(),
             child,
             _directory: directory,
         }
@@ -65,7 +71,15 @@ pub(crate) async fn serve() {
     let roots = std::env::args().nth(2).expect("where the roots go");
     std::fs::write(roots, lab.roots_pem()).expect("the roots");
     let service = lab.service("site.test").expect("a service");
-    println!("{} {} {service}", SocketAddr::from((address, lab.port())), lab.dns().address());
+    let mut nodes = Vec::new();
+    let regions =
+        [("eu-west", "RIPE"), ("us-east", "ARIN"), ("ap-south", "APNIC"), ("eu-west", "RIPE"), ("us-east", "ARIN")];
+    for (network, (region, rir)) in (20..).zip(regions) {
+        nodes.push(lab.node(network, region, rir).await.expect("a node"));
+    }
+    print!("{} {} {service}", SocketAddr::from((address, lab.port())), lab.dns().address());
+    nodes.iter().for_each(|node| print!(" {}", node.url()));
+    println!();
     let mut nothing = Vec::new();
     let _ = tokio::io::AsyncReadExt::read_to_end(&mut tokio::io::stdin(), &mut nothing).await;
 }

@@ -117,7 +117,7 @@ impl Channel {
     }
 
     async fn connect(&self) -> Result<Connection, Missing> {
-        let unreachable = |error: std::io::Error| Missing::Unreachable(error.to_string());
+        let unreachable = |error: std::io::Error| Missing::Unreachable(sentence(&error));
         let stream = self.connect_tcp().await?;
         stream.set_nodelay(true).map_err(unreachable)?;
         let name = match self.url.host() {
@@ -143,13 +143,13 @@ impl Channel {
             Host::Address(address) => TcpStream::connect(SocketAddr::new(*address, port)).await,
             Host::Name(name) => TcpStream::connect((name.as_str(), port)).await,
         };
-        result.map_err(|error| Missing::Unreachable(error.to_string()))
+        result.map_err(|error| Missing::Unreachable(sentence(&error)))
     }
 
     fn tls_failure(&self, error: &std::io::Error) -> Missing {
         use rustls::{CertificateError, Error};
         let Some(tls) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) else {
-            return Missing::Unreachable(error.to_string());
+            return Missing::Unreachable(sentence(error));
         };
         match tls {
             Error::InvalidCertificate(CertificateError::Other(other)) => {
@@ -160,6 +160,22 @@ impl Channel {
             }
             Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Missing::Certificate(tls.to_string()),
             _ => Missing::Unreachable(tls.to_string()),
+        }
+    }
+}
+
+/// What the system said, in words and without its number.
+fn sentence(error: &std::io::Error) -> String {
+    use std::io::ErrorKind as Kind;
+    match error.kind() {
+        Kind::ConnectionRefused => "the connection was refused".into(),
+        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => "the connection was cut".into(),
+        Kind::UnexpectedEof => "the connection was closed in the middle of the handshake".into(),
+        Kind::TimedOut => "the connection timed out".into(),
+        Kind::HostUnreachable | Kind::NetworkUnreachable => "there is no way to its network".into(),
+        _ => {
+            let said = error.to_string();
+            said.split(" (os error").next().unwrap_or_default().to_owned()
         }
     }
 }

@@ -30,17 +30,14 @@ pub(crate) struct Shared {
 
 /// What the routes of a node share.
 pub(crate) struct App {
-    pub(crate) identity: Arc<Identity>,
-    pub(crate) clock: Arc<Clock>,
+    pub(crate) shared: Shared,
     pub(crate) store: Arc<SqliteStore>,
-    pub(crate) description: Arc<Description>,
     /// Whether the store is well: asked of it once for all who want to know.
     pub(crate) store_health: Arc<SingleFlight<(), bool>>,
+    pub(crate) description: Description,
     pub(crate) views: Views,
     pub(crate) dns: Dns,
     pub(crate) limits: Arc<RateLimits>,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) lifecycle: Lifecycle,
     /// Bytes of a request body at most.
     pub(crate) body_bytes: usize,
 }
@@ -53,11 +50,11 @@ pub(crate) fn health_holds(well: &bool) -> Duration {
 impl App {
     /// Whether this node can do its work; else why not, in a sentence for the operator that names nothing of strangers.
     pub(crate) async fn ready(&self) -> Result<(), String> {
-        if self.lifecycle.is_stopping() {
+        if self.shared.lifecycle.is_stopping() {
             return Err("the node stops".into());
         }
-        let now = self.clock.now().map_err(|error| error.to_string())?;
-        if self.identity.server_not_after() < now {
+        let now = self.shared.clock.now().map_err(|error| error.to_string())?;
+        if self.shared.identity.server_not_after() < now {
             return Err("the server certificate has expired and could not be renewed; the log says why".into());
         }
         if self.description.descriptor().valid_until < now {

@@ -28,7 +28,7 @@ pub(crate) async fn run(app: Arc<App>, data: Arc<DataDir>, terms: ServerTerms) {
     });
     loop {
         tokio::select! {
-            () = app.lifecycle.stopping() => return,
+            () = app.shared.lifecycle.stopping() => return,
             _ = shrink.tick() => app.limits.shrink(),
             _ = keep.tick() => keep_stamp(&app, &data).await,
             _ = renew.tick() => renew_what_is_due(&app, &terms).await,
@@ -38,7 +38,7 @@ pub(crate) async fn run(app: Arc<App>, data: Arc<DataDir>, terms: ServerTerms) {
 
 /// Writes the newest stamp for the next run.
 pub(crate) async fn keep_stamp(app: &App, data: &Arc<DataDir>) {
-    let (data, stamp) = (Arc::clone(data), app.clock.newest());
+    let (data, stamp) = (Arc::clone(data), app.shared.clock.newest());
     let kept = tokio::task::spawn_blocking(move || data.keep_stamp(stamp)).await;
     if let Ok(Err(error)) = kept {
         tracing::warn!(%error, "the newest stamp can't be kept; after a restart this node can't tell if its clock went back");
@@ -46,22 +46,22 @@ pub(crate) async fn keep_stamp(app: &App, data: &Arc<DataDir>) {
 }
 
 async fn renew_what_is_due(app: &Arc<App>, terms: &ServerTerms) {
-    let now = match app.clock.now() {
+    let now = match app.shared.clock.now() {
         Ok(now) => now,
         Err(error) => return tracing::warn!(%error, "nothing is renewed"),
     };
-    let (identity, terms) = (Arc::clone(&app.identity), terms.clone());
+    let (identity, terms) = (Arc::clone(&app.shared.identity), terms.clone());
     match tokio::task::spawn_blocking(move || identity.renew_if_due(&terms, now)).await {
         Ok(Ok(true)) => {
-            let until = app.identity.server_not_after();
-            app.metrics.server_certificate_end.set(until.unix_secs());
+            let until = app.shared.identity.server_not_after();
+            app.shared.metrics.server_certificate_end.set(until.unix_secs());
             tracing::info!(%until, "the server certificate is renewed");
         }
         Ok(Ok(false)) => {}
         Ok(Err(error)) => tracing::error!(%error, "the server certificate can't be renewed"),
         Err(error) => tracing::error!(%error, "the server certificate can't be renewed"),
     }
-    match app.description.renew_if_due(&app.identity, now) {
+    match app.description.renew_if_due(&app.shared.identity, now) {
         Ok(true) => tracing::info!("the descriptor is signed again"),
         Ok(false) => {}
         Err(error) => tracing::error!(%error, "the descriptor can't be signed"),

@@ -70,7 +70,7 @@ impl Node {
         let node = Self { app, data, router, http: http_at, https: https_at };
         node.serve(&settings.limits, http, https)?;
         let chores = chores::run(Arc::clone(&node.app), Arc::clone(&node.data), terms);
-        let under_way = node.app.lifecycle.enter();
+        let under_way = node.app.shared.lifecycle.enter();
         tokio::spawn(async move {
             chores.await;
             drop(under_way);
@@ -84,8 +84,8 @@ impl Node {
         let serving = Arc::new(Serving {
             router: self.router.clone(),
             limits: limits.clone(),
-            metrics: Arc::clone(&self.app.metrics),
-            lifecycle: self.app.lifecycle.clone(),
+            metrics: Arc::clone(&self.app.shared.metrics),
+            lifecycle: self.app.shared.lifecycle.clone(),
             places: Arc::new(Places::new(affordable(limits), limits.connections_per_source_network)),
             rates: Arc::clone(&self.app.limits),
         });
@@ -93,7 +93,7 @@ impl Node {
             tokio::spawn(accept_loop(Arc::clone(&serving), listener, None));
         }
         if let Some((listener, _)) = https {
-            let tls = Arc::new(tls_config(Arc::clone(&self.app.identity))?);
+            let tls = Arc::new(tls_config(Arc::clone(&self.app.shared.identity))?);
             tokio::spawn(accept_loop(serving, listener, Some(tls)));
         }
         Ok(())
@@ -111,7 +111,7 @@ impl Node {
 
     /// Who this node is.
     pub fn vantage(&self) -> VantageId {
-        self.app.identity.vantage()
+        self.app.shared.identity.vantage()
     }
 
     /// The newest descriptor.
@@ -138,7 +138,7 @@ impl Node {
     /// Stops within five seconds: nothing new is taken on, what is under way is finished or given up, the store is
     /// written out and closed, the data directory is free again.
     pub async fn shutdown(self) -> Result<(), NodeError> {
-        let lifecycle = &self.app.lifecycle;
+        let lifecycle = &self.app.shared.lifecycle;
         lifecycle.stop();
         if tokio::time::timeout(FINISHING, lifecycle.idle()).await.is_err() {
             lifecycle.abandon();
@@ -153,7 +153,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.app.lifecycle.abandon();
+        self.app.shared.lifecycle.abandon();
     }
 }
 
@@ -182,55 +182,57 @@ fn build(
 ) -> Result<App, NodeError> {
     let [_, https] = own;
     let limits = Arc::new(RateLimits::new(&settings.limits));
-    let metrics = Arc::new(Metrics::new().with_store(Arc::clone(&store)));
-    metrics.server_certificate_end.set(identity.server_not_after().unix_secs());
-    let lifecycle = Lifecycle::new();
     let prober = prober(settings, own, &limits)?;
-    let portrait = Portrait {
+    let description = Description::new(portrait(settings, https), &identity, clock.now()?);
+    let shared = Shared {
+        identity,
+        region: settings.region.clone(),
+        clock,
+        metrics: Arc::new(Metrics::new().with_store(Arc::clone(&store))),
+        lifecycle: Lifecycle::new(),
+        store_warned: Arc::default(),
+        clock_warned: Arc::default(),
+    };
+    shared.metrics.server_certificate_end.set(shared.identity.server_not_after().unix_secs());
+    Ok(App {
+        store_health: Arc::new(SingleFlight::new(health_holds, 1)),
+        description: description.map_err(IdentityError::from)?,
+        views: views(&settings.limits, &shared, &store, &prober),
+        dns: dns(&settings.limits, &shared, prober),
+        body_bytes: settings.limits.body_bytes,
+        shared,
+        store,
+        limits,
+    })
+}
+
+fn portrait(settings: &NodeSettings, https: Option<SocketAddr>) -> Portrait {
+    Portrait {
         addresses: settings.announced(https),
         region: settings.region.clone(),
         rir: settings.rir.clone(),
         domain: settings.domain.clone(),
         operator: settings.operator.clone(),
+    }
+}
+
+fn views(limits: &NodeLimits, shared: &Shared, store: &Arc<SqliteStore>, prober: &Prober) -> Views {
+    let memory = memory(limits.memory_bytes);
+    let tools = Tools {
+        prober: prober.clone(),
+        store: Arc::clone(store) as _,
+        memory: memory.clone(),
+        clock: Arc::clone(&shared.clock),
+        metrics: Arc::clone(&shared.metrics),
+        lifecycle: shared.lifecycle.clone(),
     };
-    let description = Description::new(portrait, &identity, clock.now()?).map_err(IdentityError::from)?;
-    let memory = memory(settings.limits.memory_bytes);
-    let looks = Looks::new(
-        Tools {
-            prober: prober.clone(),
-            store: Arc::clone(&store) as _,
-            clock: Arc::clone(&clock),
-            metrics: Arc::clone(&metrics),
-            memory: memory.clone(),
-            lifecycle: lifecycle.clone(),
-        },
-        Places::new(settings.limits.looks_at_once, settings.limits.looks_at_once_per_source_network),
-    );
-    let shared = Shared {
-        identity: Arc::clone(&identity),
-        region: settings.region.clone(),
-        clock: Arc::clone(&clock),
-        metrics: Arc::clone(&metrics),
-        lifecycle: lifecycle.clone(),
-        store_warned: Arc::default(),
-        clock_warned: Arc::default(),
-    };
-    let views = Views { shared: shared.clone(), store: Arc::clone(&store) as _, memory, looks, again: Again::new() };
-    let dns_places = Places::new(settings.limits.dns_at_once, settings.limits.dns_at_once_per_source_network);
-    let dns = Dns::new(shared, prober, dns_places);
-    Ok(App {
-        identity,
-        clock,
-        store,
-        description: Arc::new(description),
-        store_health: Arc::new(SingleFlight::new(health_holds, 1)),
-        views,
-        dns,
-        limits,
-        metrics,
-        lifecycle,
-        body_bytes: settings.limits.body_bytes,
-    })
+    let looks = Looks::new(tools, Places::new(limits.looks_at_once, limits.looks_at_once_per_source_network));
+    Views { shared: shared.clone(), store: Arc::clone(store) as _, memory, looks, again: Again::new() }
+}
+
+fn dns(limits: &NodeLimits, shared: &Shared, prober: Prober) -> Dns {
+    let places = Places::new(limits.dns_at_once, limits.dns_at_once_per_source_network);
+    Dns::new(shared.clone(), prober, places)
 }
 
 /// A prober that looks neither at this node itself nor at anybody too often.
@@ -297,7 +299,7 @@ mod tests {
         let settings = NodeSettings { listen: free, listen_tls: None, ..NodeSettings::new(data.path()) };
         let node = Node::start(settings).await.unwrap();
         let service: ServiceId = "192.0.2.7:443".parse().unwrap();
-        let at = node.app.clock.now().unwrap();
+        let at = node.app.shared.clock.now().unwrap();
         let now = Observation::failed(at, None, Outcome::Timeout);
         let look = Look { dns: DnsAnswers::default(), now };
         let known = node.store().record(&service, look).await.unwrap();
@@ -309,9 +311,9 @@ mod tests {
         node.app.views.memory.insert(service, known).await;
         // A failure answers for ten seconds only; a machine that was slower than that has nothing to show here.
         let (told, text) = status(&node, path).await;
-        if node.app.clock.now().unwrap().since(at) < Duration::from_secs(10) {
+        if node.app.shared.clock.now().unwrap().since(at) < Duration::from_secs(10) {
             assert_eq!(told, 200, "{text}");
-            assert!(node.app.metrics.encode().unwrap().contains("source=\"memory\"} 1"));
+            assert!(node.app.shared.metrics.encode().unwrap().contains("source=\"memory\"} 1"));
         }
         assert_eq!(status(&node, "/readyz").await.0, 503);
     }

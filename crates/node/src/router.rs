@@ -80,7 +80,7 @@ fn guarded(
             let mut response = guard(&app, counted, request, next).await.unwrap_or_else(IntoResponse::into_response);
             response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            app.metrics.request(route, response.status().as_u16(), started.elapsed());
+            app.shared.metrics.request(route, response.status().as_u16(), started.elapsed());
             response
         }
     }))
@@ -90,7 +90,7 @@ fn guarded(
 async fn guard(app: &App, counted: Counted, request: Request, next: Next) -> Result<Response, Problem> {
     if let Some(ClientAddress(source)) = request.extensions().get().copied().filter(|_| counted == Counted::Yes) {
         app.limits.admit_source(source).map_err(|wait| {
-            app.metrics.refused("source");
+            app.shared.metrics.refused("source");
             Problem::too_many("your network asks more often than it may; come back", wait)
         })?;
     }
@@ -148,7 +148,7 @@ async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let text = app.metrics.encode();
+    let text = app.shared.metrics.encode();
     let text =
         text.ok_or_else(|| Problem::unavailable("metrics", "the metrics can't be written", Duration::from_secs(5)))?;
     Ok(typed("application/openmetrics-text; version=1.0.0; charset=utf-8", text))
@@ -159,7 +159,7 @@ async fn openapi() -> Response {
 }
 
 async fn index(State(app): State<Arc<App>>) -> Response {
-    let mut response = typed("text/html; charset=utf-8", pages::index(app.identity.vantage()));
+    let mut response = typed("text/html; charset=utf-8", pages::index(app.shared.identity.vantage()));
     let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response

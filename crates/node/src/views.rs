@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::app::Shared;
 use crate::clock::Clock;
-use crate::looks::{Ended, FAILURE_REMEMBERED, Looked, Looks, NotLooked, Seen};
+use crate::looks::{AT_MOST_EVERY, Ended, FAILURE_REMEMBERED, Looked, Looks, NotLooked, Seen};
 use crate::problem::Problem;
 use crate::single_flight::Waiting;
 
@@ -199,8 +199,12 @@ fn after(seen: &Seen, read: Option<Arc<Known>>) -> Material {
     Material { look: seen.look.clone(), history, source: "look" }
 }
 
-/// Whether a look still answers: for `max_age` when it saw something, for ten seconds when it failed.
+/// Whether a look still answers: for `max_age` when it saw something, for ten seconds when it failed. One from the future
+/// answers nothing: a clock that ran ahead once would else make it fresh for as long as it was wrong.
 fn is_fresh(look: &Look, max_age: Duration, now: Timestamp) -> bool {
+    if look.now.at.since(now) > AT_MOST_EVERY {
+        return false;
+    }
     let seen = look.now.outcome == Outcome::Seen;
     let life = if seen { max_age } else { FAILURE_REMEMBERED.min(max_age) };
     now.since(look.now.at) <= life
@@ -306,6 +310,7 @@ mod tests {
             |look: &Look, max_age, now| is_fresh(look, Duration::from_secs(max_age), Timestamp::from_unix_secs(now));
         let seen = look(1000, Outcome::Seen);
         assert!(fresh(&seen, 60, 1060) && !fresh(&seen, 60, 1061) && !fresh(&seen, 0, 1001));
+        assert!(fresh(&seen, 60, 998) && !fresh(&seen, 60, 997), "from the future");
         let failed = look(1000, Outcome::Timeout);
         assert!(fresh(&failed, 86_400, 1010) && !fresh(&failed, 86_400, 1011) && !fresh(&failed, 5, 1006));
     }

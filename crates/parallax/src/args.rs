@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueHint};
 use parallax_lab::SCENES;
 
 use crate::settings::{self, Flag, Key};
@@ -25,7 +25,7 @@ const HELP_COLUMNS: usize = 80;
 )]
 pub(crate) struct Cli {
     /// Read this configuration file instead of $XDG_CONFIG_HOME/parallax/config.toml
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, display_order = 900)]
     pub(crate) config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -42,7 +42,7 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// See it work: a network on this machine, attackers and vantage points
     Demo(DemoArgs),
-    /// Keep the list of vantage points that `check` asks
+    /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
     /// Show the configuration
     Config(ConfigArgs),
@@ -63,16 +63,14 @@ Examples:
   parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
   parallax check - < services.txt";
 
-/// Look, ask the vantage points, decide.
-///
-/// SERVICE is a host, host:port, [v6]:port, or a URL whose path is ignored. With
-/// - the services are read from standard input, one a line (# begins a comment),
-/// and one verdict a line is printed.
+/// Flags of `check`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_CHECK)]
 pub(crate) struct CheckArgs {
-    /// The service, such as example.com, or - to read many from standard input
-    #[arg(value_name = "SERVICE")]
+    #[arg(
+        value_name = "SERVICE",
+        help = "A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line"
+    )]
     pub(crate) service: String,
 
     /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
@@ -98,6 +96,10 @@ pub(crate) struct CheckArgs {
     /// Fewer looks than this decide nothing (majority)
     #[arg(long, value_name = "N")]
     min_views: Option<String>,
+
+    /// How old a look may be that a vantage point agrees with, such as 0s: look now
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
 
     /// Trust a private key that most remember long when too few can look (evidence)
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -135,7 +137,7 @@ pub(crate) struct LookArgs {
     source: Option<String>,
 
     /// The roots that count as public: public (Mozilla's), none, or a PEM file
-    #[arg(long, value_name = "ROOTS")]
+    #[arg(long, value_name = "ROOTS", value_hint = ValueHint::FilePath)]
     roots: Option<String>,
 }
 
@@ -147,12 +149,11 @@ Examples:
   parallax observe example.com
   parallax observe --address 192.0.2.10 --json example.com";
 
-/// Look once from here, and ask nobody.
+/// Flags of `observe`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_OBSERVE)]
 pub(crate) struct ObserveArgs {
-    /// The service, such as example.com or example.com:8443
-    #[arg(value_name = "SERVICE")]
+    #[arg(value_name = "SERVICE", help = "A host, host:port, [v6]:port or URL")]
     pub(crate) service: String,
 
     /// Look at this address, with the service's name
@@ -182,7 +183,7 @@ Examples:
   parallax serve --listen 127.0.0.1:0 --listen-tls 127.0.0.1:0 --data /tmp/a \\
     --allow-private";
 
-/// Run a node: a vantage point that others can ask.
+/// Flags of `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_SERVE)]
 pub(crate) struct ServeArgs {
@@ -195,7 +196,7 @@ pub(crate) struct ServeArgs {
     listen_tls: Option<String>,
 
     /// Keep identity and memory here [default: $XDG_DATA_HOME/parallax]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     data: Option<String>,
 
     /// The region that this node claims, such as eu-west
@@ -253,9 +254,7 @@ pub(crate) struct DemoArgs {
     pub(crate) json: bool,
 }
 
-/// Keep the list of vantage points that `check` asks.
-///
-/// The list is vantages.toml beside the configuration file.
+/// What is below `vantage`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage add https://192.0.2.7:8443#27f0…")]
 pub(crate) struct VantageArgs {
@@ -280,7 +279,7 @@ Examples:
   parallax vantage add https://192.0.2.7:8443#27f0…
   parallax vantage add --trust-first https://192.0.2.7:8443";
 
-/// Meet a node, verify its pin, and list it.
+/// Flags of `vantage add`.
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_ADD)]
 pub(crate) struct VantageAddArgs {
@@ -297,7 +296,7 @@ pub(crate) struct VantageAddArgs {
     timeout: Option<String>,
 }
 
-/// Show the list.
+/// Flags of `vantage list`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage list --json")]
 pub(crate) struct VantageListArgs {
@@ -306,7 +305,7 @@ pub(crate) struct VantageListArgs {
     pub(crate) json: bool,
 }
 
-/// Take a node off the list.
+/// What `vantage remove` is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage remove https://192.0.2.7:8443")]
 pub(crate) struct VantageRemoveArgs {
@@ -315,7 +314,7 @@ pub(crate) struct VantageRemoveArgs {
     pub(crate) which: String,
 }
 
-/// Show the configuration.
+/// What is below `config`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax config show")]
 pub(crate) struct ConfigArgs {
@@ -330,7 +329,7 @@ pub(crate) enum ConfigCommand {
     Show,
 }
 
-/// Print a completion script for a shell.
+/// What `completions` is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax completions bash > ~/.local/share/bash-completion/completions/parallax")]
 pub(crate) struct CompletionsArgs {
@@ -339,12 +338,12 @@ pub(crate) struct CompletionsArgs {
     pub(crate) shell: clap_complete::Shell,
 }
 
-/// Print the manual page, or write all of them.
+/// Flags of `man`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  parallax man | man -l -\n  parallax man --dir /usr/share/man/man1")]
 pub(crate) struct ManArgs {
     /// Write a page for each command into this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) dir: Option<PathBuf>,
 }
 
@@ -372,6 +371,7 @@ impl CheckArgs {
             (&settings::MIN_DURATION, &self.min_duration),
             (&settings::MIN_VIEWS, &self.min_views),
             (&settings::TIMEOUT, &self.timeout),
+            (&settings::MAX_AGE, &self.max_age),
             (&settings::ACCEPT_PRIVATE, &self.accept_private),
         ]);
         [own, self.look.flags()].concat()

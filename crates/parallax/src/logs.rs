@@ -1,6 +1,6 @@
 //! What is logged, to standard error. No log records who asked for what.
 
-use std::io::{self, IsTerminal as _};
+use std::io;
 
 use tracing_subscriber::EnvFilter;
 
@@ -15,7 +15,6 @@ pub(crate) fn start(default: &str) -> Result<(), Failure> {
         .unwrap_or((LOG_VARIABLE, default.to_owned()));
     let filter = EnvFilter::try_new(filter)
         .map_err(|error| Failure::usage(format!("{variable}: {error}; write a level such as info or debug")))?;
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(colour);
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
     subscriber.try_init().map_err(|error| Failure::usage(format!("logging can't begin: {error}")))
 }

@@ -25,10 +25,9 @@ pub(crate) async fn waiting<T>(message: String, work: impl Future<Output = T>) -
     done
 }
 
-/// A bar over many pieces of work, of which more may come; it shows itself after a second.
+/// A bar over many pieces of work, of which more may come.
 pub(crate) struct Many {
     bar: ProgressBar,
-    begun: std::time::Instant,
 }
 
 impl Many {
@@ -38,7 +37,15 @@ impl Many {
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} checked, {eta} left") {
             bar.set_style(style);
         }
-        Self { bar, begun: std::time::Instant::now() }
+        Self { bar }
+    }
+
+    /// Shows the bar once a second has gone by; never ends.
+    pub(crate) async fn show_in_time(&self) -> std::convert::Infallible {
+        tokio::time::sleep(PATIENCE).await;
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        self.bar.enable_steady_tick(TICK);
+        std::future::pending().await
     }
 
     /// A handle that counts work as it comes in.
@@ -49,9 +56,6 @@ impl Many {
 
     /// One piece is done.
     pub(crate) fn done(&self) {
-        if self.bar.is_hidden() && self.begun.elapsed() >= PATIENCE {
-            self.bar.set_draw_target(ProgressDrawTarget::stderr());
-        }
         self.bar.inc(1);
     }
 

@@ -74,7 +74,7 @@ pub(crate) enum VantagesError {
     #[error("{} line {line}: {why}", file.display())]
     Malformed { file: PathBuf, line: usize, why: String },
     #[error("{}: {url} is pinned to another id than {vantage}; correct the entry, or remove and add it again", file.display())]
-    PinMismatch { file: PathBuf, url: VantageUrl, vantage: VantageId },
+    PinMismatch { file: PathBuf, url: String, vantage: VantageId },
     #[error(
         "{address} is pinned to {pinned} and not to {met}: either it is another node now, or somebody is in between; if its operator confirms the new id, run `parallax vantage remove {pinned}` first"
     )]
@@ -131,7 +131,7 @@ impl Vantages {
         // The pin is what everything hangs on; one that was edited in one place only is no pin.
         match list.entries.iter().find(|entry| entry.url.pin() != Some(entry.vantage)) {
             Some(Entry { url, vantage, .. }) => {
-                Err(VantagesError::PinMismatch { file: file.into(), url: url.clone(), vantage: *vantage })
+                Err(VantagesError::PinMismatch { file: file.into(), url: url.to_string(), vantage: *vantage })
             }
             None => Ok(list),
         }

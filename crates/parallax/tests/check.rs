@@ -172,3 +172,26 @@ async fn a_self_signed_site_is_called_so() {
     let run = world.run(&["check", &world.service]).await;
     assert!(run.stdout.contains("self-signed"), "{run:?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_terminal_there_is_colour_unless_it_is_unwanted() {
+    let world = World::start().await;
+    let program = env!("CARGO_BIN_EXE_parallax");
+    let line = format!("'{program}' check '{}'; exit $?", world.service);
+    let on_terminal = |variables: &[(&str, &str)]| {
+        // `script` gives the command a terminal of its own.
+        let mut script = world.home.command_of("script", &["-qec", &line, "/dev/null"]);
+        script.env("TERM", "xterm").env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        script.envs(variables.iter().copied());
+        tokio::task::block_in_place(|| script.output())
+    };
+    let Ok(coloured) = on_terminal(&[]) else {
+        eprintln!("skipped: util-linux' script is not installed, so there is no terminal to test with");
+        return;
+    };
+    let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(coloured.status.code(), Some(3), "{}", text(&coloured));
+    assert!(text(&coloured).contains("verdict: \u{1b}[1m\u{1b}[33mUNDECIDED\u{1b}[0m"), "{:?}", text(&coloured));
+    let plain = on_terminal(&[("NO_COLOR", "1")]).unwrap();
+    assert!(text(&plain).contains("verdict: UNDECIDED"), "{:?}", text(&plain));
+}

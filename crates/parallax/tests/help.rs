@@ -14,6 +14,7 @@ fn help_of_every_command() {
         "check",
         "observe",
         "serve",
+        "demo",
         "vantage",
         "vantage add",
         "vantage list",

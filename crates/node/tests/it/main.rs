@@ -4,6 +4,7 @@
 
 mod api;
 mod dns;
+mod docs;
 mod lifecycle;
 mod limits;
 mod logs;

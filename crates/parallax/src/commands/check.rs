@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parallax_client::{Checker, Deadline, NodeVantage, Report, VantageUrl};
+use parallax_client::{Checker, Deadline, Missing, NodeVantage, Report, ReportedView, VantageUrl};
 use parallax_core::{Decision, History, ServiceId};
 
-use super::{looking, many, runtime, settings};
+use super::{block_on, looking, many, settings};
 use crate::args::CheckArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED};
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let urls = parse_urls(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
-    runtime()?.block_on(async {
+    block_on(async {
         let checker = checker(args, urls, &settings).await?;
         match service {
             Some(service) => one(args, &checker, &service).await,
@@ -61,6 +61,7 @@ async fn checker(args: &CheckArgs, urls: Vec<VantageUrl>, settings: &Settings) -
     let mut builder = Checker::builder(prober)
         .policy(settings.check.policy.clone())
         .timeout(settings.check.timeout)
+        .max_age(settings.check.max_age)
         .public_roots(settings.look.roots != RootsChoice::None);
     if let Some(replies) = settings.check.replies {
         builder = builder.replies(replies);
@@ -112,6 +113,7 @@ async fn pinned(
 
 /// A report as it is shown to people.
 pub(super) fn shown(report: &Report) -> Shown<'_> {
+    let (not_needed, missing): (Vec<_>, Vec<_>) = report.missing.iter().partition(|one| one.why == Missing::NotNeeded);
     Shown {
         service: report.service(),
         policy: report.policy,
@@ -119,12 +121,13 @@ pub(super) fn shown(report: &Report) -> Shown<'_> {
         local: report.evidence.local(),
         views: report.views.iter().map(shown_view).collect(),
         dropped: report.dropped.iter().map(|one| failure(&one.label, &one.why)).collect(),
-        missing: report.missing.iter().map(|one| failure(&one.label, &one.why)).collect(),
+        missing: missing.iter().map(|one| failure(&one.label, &one.why)).collect(),
+        not_needed: not_needed.iter().map(|one| one.label.clone()).collect(),
         elapsed: report.elapsed,
     }
 }
 
-fn shown_view(view: &parallax_client::ReportedView) -> ShownView<'_> {
+fn shown_view(view: &ReportedView) -> ShownView<'_> {
     let content = view.view.content();
     ShownView {
         vantage: view.vantage,
@@ -136,6 +139,6 @@ fn shown_view(view: &parallax_client::ReportedView) -> ShownView<'_> {
     }
 }
 
-fn failure(label: &str, why: &parallax_client::Missing) -> ShownFailure {
+fn failure(label: &str, why: &Missing) -> ShownFailure {
     ShownFailure { label: label.into(), why: why.to_string() }
 }

@@ -28,7 +28,7 @@ pub(crate) fn text(settings: &Settings) -> String {
             section = shown.key.section();
             text.push_str(&format!("\n[{section}]\n"));
         }
-        let setting = format!("{} = {}", shown.key.name(), output::escape(&shown.toml));
+        let setting = format!("{} = {}", shown.key.name(), shown.toml);
         text.push_str(&format!("{setting:<32}  # {}\n", output::escape(&source(shown))));
     }
     text

@@ -26,9 +26,16 @@ const LONGEST_LINE: u64 = 4096;
 /// Checks what comes in; the exit status is the gravest.
 pub(super) async fn run(args: &CheckArgs, checker: &Checker) -> Result<u8, Failure> {
     let progress = Many::new();
+    tokio::select! {
+        done = check_all(args, checker, &progress) => done,
+        never = progress.show_in_time() => match never {},
+    }
+}
+
+async fn check_all(args: &CheckArgs, checker: &Checker, progress: &Many) -> Result<u8, Failure> {
     let lines = read_ahead(progress.counter());
-    let checks = stream::unfold(lines, |mut lines| async { Some((lines.recv().await?, lines)) });
-    let mut results = pin!(checks.map(|line| judge(checker, line)).buffered(AT_ONCE));
+    let lines = stream::unfold(lines, |mut lines| async { Some((lines.recv().await?, lines)) });
+    let mut results = pin!(lines.map(|line| judge(checker, line)).buffered(AT_ONCE));
     let mut gravest = None;
     while let Some(result) = results.next().await {
         progress.done();

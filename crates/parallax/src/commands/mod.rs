@@ -20,8 +20,12 @@ fn settings(config: Option<&Path>, flags: &[Flag]) -> Result<Settings, Failure> 
     Settings::load(config, flags, &|variable| std::env::var_os(variable)).map_err(Failure::usage)
 }
 
-/// What one user's command runs on.
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+/// Runs one user's command to its end.
+fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Failure::usage(format!("this machine gives no runtime: {error}")))
+    let runtime = runtime.map_err(|error| Failure::usage(format!("this machine gives no runtime: {error}")))?;
+    let done = runtime.block_on(command);
+    // Nobody waits for what is still under way: a name lookup on a thread of its own, say.
+    runtime.shutdown_background();
+    done
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use parallax_core::{Look, Outcome, ServiceId};
 use serde_json::json;
 
-use super::{looking, runtime, settings};
+use super::{block_on, looking, settings};
 use crate::args::ObserveArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT};
@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ObserveArgs, config: Option<&Path>) -> Result<u8, Failu
     let address = args.address.as_deref().map(parse_address).transpose()?;
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
-    let look = runtime()?.block_on(async {
+    let look = block_on(async {
         let prober = looking::prober(&settings.look, settings.check.timeout)?;
         let look = async {
             match address {

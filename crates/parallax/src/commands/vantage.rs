@@ -6,7 +6,7 @@ use parallax_client::{Deadline, NoPin, NodeVantage, VantageUrl};
 use parallax_proto::Descriptor;
 use serde_json::json;
 
-use super::{runtime, settings};
+use super::{block_on, settings};
 use crate::args::{VantageAddArgs, VantageArgs, VantageCommand, VantageListArgs, VantageRemoveArgs};
 use crate::clock::now;
 use crate::failure::{DONE, Failure};
@@ -30,11 +30,11 @@ fn add(args: &VantageAddArgs, config: Option<&Path>) -> Result<u8, Failure> {
     }
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
-    let met = runtime()?.block_on(async {
+    let descriptor = block_on(async {
         let discovery = NodeVantage::discover(&url, Deadline::within(settings.check.timeout));
-        progress::waiting(format!("meeting {}", url.authority()), discovery).await
-    });
-    let descriptor = met.map_err(|why| Failure::not_done(format!("{url} was not added: {why}")))?;
+        let met = progress::waiting(format!("meeting {}", url.authority()), discovery).await;
+        met.map_err(|why| Failure::not_done(format!("{url} was not added: {why}")))
+    })?;
     let entry = Entry::new(&url, descriptor.content(), now());
     let pinned = entry.url.clone();
     let added = Vantages::change(&settings.vantages_file(), |list| list.add(entry)).map_err(refused)?;

@@ -1,25 +1,21 @@
 //! What to do next, for each rule that may have fired.
 
-use parallax_core::{Counts, Decision, Rule, Verdict};
+use parallax_core::{Decision, Rule, Verdict};
 
 /// How to get a vantage point, for those who have none.
 pub(crate) const NO_VANTAGE: &str = "Add a vantage point with `parallax vantage add URL`, or name one with --vantage \
 URL. To have one of your own, run `parallax serve` on a machine in another network: it prints its id, and its URL is \
 https://HOST:PORT#ID. Two in different regions are the least that can decide.";
 
-/// What to do next.
-pub(crate) fn advice(verdict: &Verdict) -> &'static str {
+/// What to do next. `is_silent` when all were waited for and nobody gave an answer that counts.
+pub(crate) fn advice(verdict: &Verdict, is_silent: bool) -> &'static str {
     if verdict.counts.asked == 0 {
         return NO_VANTAGE;
     }
-    if is_everybody_silent(&verdict.counts) && verdict.decision == Decision::Undecided {
+    if is_silent && verdict.decision == Decision::Undecided {
         return "Nobody gave a usable answer. See above why; check your own connection, and that the nodes run.";
     }
     of_rule(verdict.rule)
-}
-
-fn is_everybody_silent(counts: &Counts) -> bool {
-    counts.asked > 0 && counts.answered == 0
 }
 
 fn of_rule(rule: Rule) -> &'static str {
@@ -69,8 +65,7 @@ fn of_rule(rule: Rule) -> &'static str {
              all places see it at once. More vantage points in other regions make it clearer."
         }
         Rule::NotEnough => {
-            "Check again, allow more time with --timeout, or add vantage points with `parallax vantage add URL`: more \
-             than half of those asked, and at least two, must be able to speak."
+            "Check again, allow more time with --timeout, or add vantage points with `parallax vantage add URL`."
         }
         Rule::MajorityDiffers | Rule::NotUnanimous | Rule::MpicDiffers => {
             "Send nothing secret before you know why: the vantage points see other keys. A site with several keys also \
@@ -89,6 +84,8 @@ fn of_rule(rule: Rule) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use parallax_core::Counts;
+
     use super::*;
 
     fn verdict(rule: Rule, decision: Decision, asked: usize, answered: usize) -> Verdict {
@@ -104,7 +101,7 @@ mod tests {
             mpic-corroborated mpic-differs";
         for name in rules.split_whitespace() {
             let rule: Rule = serde_json::from_value(name.into()).unwrap();
-            let text = advice(&verdict(rule, Decision::Distrusted, 5, 5));
+            let text = advice(&verdict(rule, Decision::Distrusted, 5, 5), false);
             assert_ne!(text, "Look at the table for who sees what.", "{name}");
             assert!(text.ends_with('.') && !text.contains("  "), "{name}: {text}");
         }
@@ -112,8 +109,9 @@ mod tests {
 
     #[test]
     fn who_has_no_vantage_point_learns_how_to_get_one() {
-        let text = advice(&verdict(Rule::NotEnough, Decision::Undecided, 0, 0));
+        let text = advice(&verdict(Rule::NotEnough, Decision::Undecided, 0, 0), true);
         assert!(text.contains("parallax vantage add") && text.contains("parallax serve"));
-        assert!(advice(&verdict(Rule::NotEnough, Decision::Undecided, 3, 0)).starts_with("Nobody"));
+        assert!(advice(&verdict(Rule::NotEnough, Decision::Undecided, 3, 0), true).starts_with("Nobody"));
+        assert!(advice(&verdict(Rule::NotEnough, Decision::Undecided, 3, 0), false).starts_with("Check again"));
     }
 }

@@ -42,6 +42,20 @@ pub(crate) fn escape_json(json: &str) -> String {
     harmless
 }
 
+/// Text as a basic string of TOML 1.0, harmless for a terminal, which reads back as the same text.
+pub(crate) fn quote_toml(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if is_harmful(c) => quoted.push_str(&format!("\\U{:08x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// Control characters (with terminal escapes), bidirectional controls, line separators, and what shows as nothing or
 /// only changes its neighbours.
 fn is_harmful(c: char) -> bool {
@@ -55,6 +69,7 @@ fn is_harmful(c: char) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use serde::Deserialize as _;
     use unicode_width::UnicodeWidthStr as _;
 
     use super::*;
@@ -103,6 +118,18 @@ pub(crate) mod tests {
         for text in ["Example Trust Services", "Füße & Söhne", "Müller (Zürich) — №1", "日本語認証局", "Ελλάδα", "été"]
         {
             assert_eq!(escape(text), text);
+        }
+    }
+
+    #[test]
+    fn toml_says_the_same_and_is_harmless() {
+        for text in POISON.into_iter().chain(["a \"b\" \\ 'c'", "", "Füße"]) {
+            let quoted = quote_toml(text);
+            assert!(!quoted.chars().any(is_harmful), "{quoted:?}");
+            assert_eq!(
+                toml::Value::deserialize(toml::de::ValueDeserializer::parse(&quoted).unwrap()).unwrap().as_str(),
+                Some(text)
+            );
         }
     }
 

@@ -13,7 +13,7 @@ use std::io::{self, Write as _};
 use crate::failure::Failure;
 
 pub(crate) use advice::NO_VANTAGE;
-pub(crate) use escape::escape;
+pub(crate) use escape::{escape, quote_toml};
 pub(crate) use report::{Shown, ShownFailure, ShownView, line, render};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};

@@ -30,6 +30,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) dropped: Vec<ShownFailure>,
     /// Who did not answer.
     pub(crate) missing: Vec<ShownFailure>,
+    /// Who was not waited for: the verdict stood without them.
+    pub(crate) not_needed: Vec<String>,
     /// How long it took.
     pub(crate) elapsed: Duration,
 }
@@ -85,8 +87,13 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
     }
     push_failures(&mut text, "Answered, but not counted:", &shown.dropped);
     push_failures(&mut text, "Gave no answer:", &shown.missing);
+    if !shown.not_needed.is_empty() {
+        let labels: Vec<_> = shown.not_needed.iter().map(|label| escape(label)).collect();
+        text.push('\n');
+        text.push_str(&wrap("", &format!("Not waited for, as the verdict stood without: {}", labels.join(", "))));
+    }
     text.push('\n');
-    text.push_str(&conclusion(shown.verdict));
+    text.push_str(&conclusion(shown));
     text
 }
 
@@ -196,13 +203,15 @@ fn push_failures(text: &mut String, title: &str, failures: &[ShownFailure]) {
     }
 }
 
-fn conclusion(verdict: &Verdict) -> String {
+fn conclusion(shown: &Shown<'_>) -> String {
+    let verdict = shown.verdict;
+    let is_silent = verdict.counts.answered == 0 && shown.not_needed.is_empty();
     let style = style_of(verdict.decision);
     let mut text = format!("verdict: {style}{}{style:#} ({})\n", shout(verdict.decision), verdict.rule);
     for reason in &verdict.reasons {
         text.push_str(&wrap("  - ", &escape(reason)));
     }
-    text.push_str(&wrap("next: ", advice(verdict)));
+    text.push_str(&wrap("next: ", advice(verdict, is_silent)));
     text
 }
 

@@ -37,7 +37,8 @@ fn push_met(text: &mut String, met: &Met, now: Timestamp) {
     push(text, "CA", &format!("{} (public roots: {})", ca_name(met), met.public_ca));
     push(text, "names", &list(met.names.iter().map(|name| escape(name))));
     push(text, "valid", &validity(met, now));
-    push(text, "chain", &format!("{} certificates", met.chain.len()));
+    let plural = if met.chain.len() == 1 { "" } else { "s" };
+    push(text, "chain", &format!("{} certificate{plural}", met.chain.len()));
 }
 
 fn validity(met: &Met, now: Timestamp) -> String {

@@ -19,7 +19,7 @@ pub(crate) struct Column {
     pub(crate) cut: Cut,
 }
 
-/// One cell: harmless text (see [`super::escape`]) and its style.
+/// One cell: harmless text (see [`super::escape()`]) and its style.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cell {
     text: String,

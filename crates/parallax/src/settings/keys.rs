@@ -48,6 +48,8 @@ pub(crate) const MIN_DURATION: Key = key("check.min_duration_secs", "PARALLAX_MI
 pub(crate) const MIN_VIEWS: Key = key("check.min_views", "PARALLAX_MIN_VIEWS", "--min-views", "");
 /// The whole check.
 pub(crate) const TIMEOUT: Key = key("check.timeout_ms", "PARALLAX_TIMEOUT", "--timeout", "");
+/// How old a look may be that a vantage point answers with.
+pub(crate) const MAX_AGE: Key = key("check.max_age_secs", "PARALLAX_MAX_AGE", "--max-age", "");
 /// Whether a private key that most remember long is trusted.
 pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
 
@@ -82,13 +84,14 @@ pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain"
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 21] = [
+pub(crate) const ALL: [&Key; 22] = [
     &POLICY,
     &REPLIES,
     &THRESHOLD,
     &MIN_DURATION,
     &MIN_VIEWS,
     &TIMEOUT,
+    &MAX_AGE,
     &ACCEPT_PRIVATE,
     &RESOLVER,
     &SOURCE,

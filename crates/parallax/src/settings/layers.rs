@@ -81,6 +81,13 @@ impl<'a> Layers<'a> {
     /// The value of a key that may be empty.
     pub(crate) fn pick_optional<T: Value>(&mut self, key: &'static Key) -> Result<Option<T>, SettingsError> {
         let (value, origin) = match self.find(key)? {
+            // In a flag it is most likely a shell variable that was not set.
+            Some((Raw::Text(text), origin @ Origin::Flag(_))) if text.is_empty() => {
+                return Err(SettingsError::Bad {
+                    origin,
+                    why: "the value is empty; give one, or leave the flag out".into(),
+                });
+            }
             Some((Raw::Text(text), origin)) if text.is_empty() => (None, origin),
             Some((raw, origin)) => (Some(read::<T>(key, &raw, &origin)?), origin),
             None => (None, Origin::Default),

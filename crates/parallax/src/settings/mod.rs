@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parallax_core::{Policy, Share};
+use parallax_proto::DEFAULT_MAX_AGE;
 
 pub(crate) use file::File;
 pub(crate) use keys::{
-    ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LISTEN, LISTEN_TLS, LOG_VARIABLE, MIN_DURATION,
-    MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SOURCE, THRESHOLD, TIMEOUT,
+    ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE,
+    MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SOURCE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown};
 pub(crate) use paths::Environment;
@@ -72,6 +73,8 @@ pub(crate) struct CheckSettings {
     pub(crate) replies: Option<usize>,
     /// The whole check.
     pub(crate) timeout: Duration,
+    /// How old a look may be that a vantage point answers with, where it agrees.
+    pub(crate) max_age: Duration,
 }
 
 /// How looks are made.
@@ -151,10 +154,11 @@ fn resolve_check(layers: &mut Layers<'_>, flags: &[Flag]) -> Result<CheckSetting
     let Secs(min_duration) = layers.pick(&keys::MIN_DURATION, Secs(Duration::ZERO))?;
     let min_views = layers.pick(&keys::MIN_VIEWS, DEFAULT_MIN_VIEWS)?;
     let Millis(timeout) = layers.pick(&keys::TIMEOUT, Millis(DEFAULT_TIMEOUT))?;
+    let Secs(max_age) = layers.pick(&keys::MAX_AGE, Secs(DEFAULT_MAX_AGE))?;
     let accept_private = layers.pick(&keys::ACCEPT_PRIVATE, false)?;
     let policy = tune(Policy::named(name.0).unwrap_or_default(), threshold, min_duration, min_views, accept_private);
     refuse_stray_flags(&policy, flags)?;
-    Ok(CheckSettings { policy, replies, timeout })
+    Ok(CheckSettings { policy, replies, timeout, max_age })
 }
 
 fn tune(

@@ -115,7 +115,7 @@ fn a_flag_of_another_policy_is_refused_and_a_key_is_not() {
 #[test]
 fn what_is_shown_can_be_read_again() {
     let file = "[check]\npolicy = \"quorum\"\nthreshold = 1\n[look]\nports = [443]\nresolver = \"[::1]:53\"\n\
-                [serve]\noperator = \"A \\\"B\\\" \\\\ C\"\nrir = \"ripe\"\n";
+                [serve]\noperator = \"A \\\"B\\\" \\\\ \u{202e}C\"\nrir = \"ripe\"\n";
     let settings = resolve(&[], &[], file).unwrap();
     let again = crate::commands::config::text(&settings);
     let read_again = resolve(&[], &[], &again).unwrap();

@@ -10,6 +10,7 @@ use parallax_proto::{RIRS, is_region};
 
 use super::duration;
 use super::file::Raw;
+use crate::output::quote_toml;
 
 /// A value that a key may hold.
 pub(crate) trait Value: Sized {
@@ -18,11 +19,6 @@ pub(crate) trait Value: Sized {
 
     /// Writes it as TOML.
     fn write(&self) -> String;
-}
-
-/// Text in TOML's basic quotes.
-fn quoted(text: &str) -> String {
-    toml::Value::String(text.into()).to_string()
 }
 
 fn text<'a>(raw: &'a Raw, wanted: &str) -> Result<&'a str, String> {
@@ -94,7 +90,7 @@ impl Value for PolicyName {
     }
 
     fn write(&self) -> String {
-        quoted(self.0)
+        quote_toml(self.0)
     }
 }
 
@@ -155,7 +151,7 @@ impl Value for SocketAddr {
     }
 
     fn write(&self) -> String {
-        quoted(&self.to_string())
+        quote_toml(&self.to_string())
     }
 }
 
@@ -166,7 +162,7 @@ impl Value for IpAddr {
     }
 
     fn write(&self) -> String {
-        quoted(&self.to_string())
+        quote_toml(&self.to_string())
     }
 }
 
@@ -179,7 +175,7 @@ impl Value for PathBuf {
     }
 
     fn write(&self) -> String {
-        quoted(&self.to_string_lossy())
+        quote_toml(&self.to_string_lossy())
     }
 }
 
@@ -206,8 +202,8 @@ impl Value for RootsChoice {
 
     fn write(&self) -> String {
         match self {
-            Self::Public => quoted("public"),
-            Self::None => quoted("none"),
+            Self::Public => quote_toml("public"),
+            Self::None => quote_toml("none"),
             Self::File(path) => path.write(),
         }
     }
@@ -236,8 +232,8 @@ impl Value for DnssecChoice {
 
     fn write(&self) -> String {
         match self {
-            Self::Off => quoted("off"),
-            Self::Root => quoted("root"),
+            Self::Off => quote_toml("off"),
+            Self::Root => quote_toml("root"),
             Self::File(path) => path.write(),
         }
     }
@@ -275,8 +271,8 @@ impl Value for Ports {
 
     fn write(&self) -> String {
         match self {
-            Self::Home => quoted("home"),
-            Self::Any => quoted("any"),
+            Self::Home => quote_toml("home"),
+            Self::Any => quote_toml("any"),
             Self::Listed(ports) => format!("{ports:?}"),
         }
     }
@@ -305,7 +301,7 @@ impl Value for Addresses {
     }
 
     fn write(&self) -> String {
-        format!("[{}]", self.0.iter().map(|url| quoted(url)).collect::<Vec<_>>().join(", "))
+        format!("[{}]", self.0.iter().map(|url| quote_toml(url)).collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -321,7 +317,7 @@ impl Value for Region {
     }
 
     fn write(&self) -> String {
-        quoted(&self.0)
+        quote_toml(&self.0)
     }
 }
 
@@ -337,7 +333,7 @@ impl Value for Registry {
     }
 
     fn write(&self) -> String {
-        quoted(self.0)
+        quote_toml(self.0)
     }
 }
 
@@ -355,7 +351,7 @@ impl Value for Line {
     }
 
     fn write(&self) -> String {
-        quoted(&self.0)
+        quote_toml(&self.0)
     }
 }
 

@@ -5,6 +5,8 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 /// A directory that the command takes for the user's home; nothing of the machine's own configuration is seen.
 pub(crate) struct Home {
@@ -35,7 +37,12 @@ impl Home {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_parallax"));
+        self.command_of(env!("CARGO_BIN_EXE_parallax"), arguments)
+    }
+
+    /// Another program in the same home.
+    pub(crate) fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(arguments).env_clear().env("HOME", self.path()).current_dir(self.path());
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -43,7 +50,7 @@ impl Home {
     }
 
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        Run::of(self.command(arguments).output().unwrap())
+        self.run_with_input(arguments, b"")
     }
 
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Run {
@@ -54,9 +61,26 @@ impl Home {
             // A command that reads no input closes it.
             let _ = stdin.write_all(&input);
         });
+        let watchdog = Watchdog::over(child.id());
         let run = Run::of(child.wait_with_output().unwrap());
+        drop(watchdog);
         writer.join().unwrap();
         run
+    }
+}
+
+/// Ends a command that should long have ended; its test then fails for want of an exit status.
+struct Watchdog(#[allow(dead_code, reason = "dropping it is the message")] mpsc::Sender<()>);
+
+impl Watchdog {
+    fn over(process: u32) -> Self {
+        let (sender, receiver) = mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if receiver.recv_timeout(Duration::from_secs(180)) == Err(mpsc::RecvTimeoutError::Timeout) {
+                let _ = Command::new("kill").args(["-KILL", &process.to_string()]).status();
+            }
+        });
+        Self(sender)
     }
 }
 

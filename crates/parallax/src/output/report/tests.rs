@@ -104,6 +104,7 @@ fn a_check_with_everything_in_it() {
         ],
         dropped: vec![ShownFailure { label: "192.0.2.5:8443".into(), why: "the signature does not hold".into() }],
         missing: vec![ShownFailure { label: "192.0.2.6:8443".into(), why: "no answer in time".into() }],
+        not_needed: vec!["192.0.2.7:8443".into(), "192.0.2.8:8443".into()],
         elapsed: Duration::from_millis(312),
     };
     let text = plain(&render(&shown, NOW));
@@ -130,6 +131,7 @@ fn nobody_to_ask() {
         views: vec![],
         dropped: vec![],
         missing: vec![],
+        not_needed: vec![],
         elapsed: Duration::from_millis(41),
     };
     insta::assert_snapshot!(plain(&render(&shown, NOW)));
@@ -158,13 +160,14 @@ fn strangers_can_neither_widen_nor_forge_the_report() {
             views: vec![view(1, &long, &long, &hostile)],
             dropped: vec![failure.clone()],
             missing: vec![failure],
+            not_needed: vec![long.clone()],
             elapsed: Duration::ZERO,
         };
         let styled = render(&shown, NOW);
         let text = plain(&styled);
         let is_style = |rest: &str| {
-            rest.split_once('m')
-                .is_some_and(|(code, _)| code.starts_with('[') && code[1..].bytes().all(|b| b.is_ascii_digit()))
+            let code = rest.split_once('m').and_then(|(code, _)| code.strip_prefix('['));
+            code.is_some_and(|code| code.bytes().all(|byte| byte.is_ascii_digit()))
         };
         assert!(styled.split('\u{1b}').skip(1).all(is_style), "{styled:?}");
         assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");

@@ -1,0 +1,44 @@
+//! What is documented against what is there.
+
+use parallax_node::metrics;
+
+const API: &str = include_str!("../../../../docs/api.md");
+const OPERATING: &str = include_str!("../../../../docs/operating.md");
+
+#[test]
+fn every_metric_is_in_the_operator_s_table() {
+    for name in [
+        metrics::HTTP_REQUESTS,
+        metrics::HTTP_REQUEST_SECONDS,
+        metrics::HTTP_CONNECTIONS,
+        metrics::HTTP_CONNECTIONS_REFUSED,
+        metrics::LOOKS,
+        metrics::LOOK_SECONDS,
+        metrics::LOOKS_UNDER_WAY,
+        metrics::VIEWS,
+        metrics::DNS_ANSWERS,
+        metrics::REFUSED,
+        metrics::SIGNATURES,
+        metrics::SERVER_CERTIFICATE_END,
+        metrics::STORE_TRANSACTIONS,
+        metrics::STORE_SECONDS,
+    ] {
+        assert!(OPERATING.contains(&format!("| `{name}` |")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn every_route_and_problem_code_is_in_the_api_s_text() {
+    let node = crate::support::TestNode::start().await;
+    let document = node.get("/openapi.json").await.json();
+    for path in document["paths"].as_object().unwrap().keys() {
+        assert!(API.contains(&format!("GET {path}")), "{path}");
+    }
+    let codes = document.pointer("/components/schemas/Problem/properties/code/enum").unwrap();
+    for code in codes.as_array().unwrap() {
+        assert!(API.contains(&format!("`{}`", code.as_str().unwrap())), "{code}");
+    }
+    for parameter in document.pointer("/paths/~1v1~1view/get/parameters").unwrap().as_array().unwrap() {
+        assert!(API.contains(&format!("| `{}` |", parameter["name"].as_str().unwrap())), "{parameter}");
+    }
+}
