@@ -148,3 +148,29 @@ async fn every_policy_trusts_an_honest_site() {
         assert_eq!(service.ends_by(Policy::named(name).unwrap()).await, (Trusted, rule), "{name}");
     }
 }
+
+/// What is written through the store's import is what a node would have written: the next look extends it.
+#[tokio::test]
+async fn a_written_past_is_told_and_extended_by_the_next_look() {
+    let stage = Stage::open().await.unwrap();
+    let service = Service::new(&stage, "shop.example", 1);
+    let certificate = service.public();
+    let _site = service.open(&certificate).await;
+    let named = record([certificate.key()]);
+    service
+        .everybody_remembers(|past| {
+            let past = past.saw(&certificate, service.address, DAY * 400, HOUR);
+            past.read(named.clone(), DAY * 3, HOUR)
+        })
+        .await;
+    let report = service.checker(Policy::default()).report(&service.id).await;
+    assert_eq!(report.views.len(), 5);
+    for view in report.views {
+        let view = view.view.into_content();
+        let [span] = view.history.as_slice() else { panic!("{:?}", view.history) };
+        assert_eq!((span.last_seen, span.leaf), (view.now.at, certificate.leaf()));
+        assert!(span.held() >= DAY * 400, "{span:?}");
+        let records: Vec<_> = view.authority.iter().map(|entry| &entry.record).collect();
+        assert_eq!(records, [&named, &record([])], "the record of the past, then the empty one of now");
+    }
+}

@@ -56,3 +56,24 @@ async fn silence_that_matters_is_waited_for_until_the_time_is_over() {
     let missing: Vec<_> = report.missing.iter().map(|one| &one.why).collect();
     assert_eq!(missing, [&Missing::Timeout; 3]);
 }
+
+/// Who wants a whole table waits also where nothing can change any more.
+#[tokio::test]
+async fn everybody_is_waited_for_where_that_is_wanted() {
+    let stage = Stage::open().await.unwrap();
+    let silent = stage.lab().open(stage.lab().address(66, 1), Behaviour::Silent).await.unwrap();
+    let service = Service::new(&stage, "shop.example", 1);
+    let certificate = service.public();
+    let _site = service.open(&certificate).await;
+    service.everybody_remembers(|past| past.saw(&certificate, service.address, DAY * 400, HOUR)).await;
+    let (last, heard) = stage.nodes().split_last().unwrap();
+    let url = last.url_at(silent.address()).unwrap();
+    let timeout = Duration::from_secs(2);
+    let checker = stage.lab().checker(stage.me(), heard).unwrap().timeout(timeout).wait_for_all(true);
+    let checker = checker.vantage(Arc::new(NodeVantage::new(url, None).unwrap())).build();
+    let report = checker.report(&service.id).await;
+    assert_eq!((report.verdict.decision, report.verdict.rule), (Trusted, Rule::Corroborated));
+    assert!(report.elapsed >= timeout, "{:?}", report.elapsed);
+    let [missing] = report.missing.as_slice() else { panic!("{:?}", report.missing) };
+    assert_eq!((missing.vantage, &missing.why), (last.vantage(), &Missing::Timeout));
+}
