@@ -23,9 +23,6 @@ use crate::vantage::{Deadline, Missing, VantagePoint};
 /// How long a check may take when nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A look older than this is asked for anew before its difference counts.
-const CURRENT: Duration = Duration::from_secs(10);
-
 /// Views kept to compare later ones with: a vantage point must not contradict itself.
 const REMEMBERED_VIEWS: usize = 4096;
 
@@ -173,7 +170,7 @@ impl Checker {
     /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
     async fn gather(&self, service: &ServiceId, policy: Option<&Policy>) -> Gathered {
         let inner = &self.inner;
-        let (started, deadline) = (now(), Deadline::within(inner.timeout));
+        let (started, begun, deadline) = (now(), Instant::now(), Deadline::within(inner.timeout));
         let local = self.local_look(service, deadline);
         let vantages = self.draw();
         let mut answers = JoinSet::new();
@@ -183,6 +180,7 @@ impl Checker {
                 vantage: vantage.clone(),
                 service: service.clone(),
                 local: local.clone(),
+                begun,
                 deadline,
             };
             answers.spawn(async move { (index, ask.run().await) });
@@ -253,6 +251,8 @@ struct Ask {
     vantage: Arc<dyn VantagePoint>,
     service: ServiceId,
     local: LocalLook,
+    /// When the check began.
+    begun: Instant,
     deadline: Deadline,
 }
 
@@ -280,18 +280,7 @@ impl Ask {
         let local = self.local.clone().await;
         let mut there = None;
         if let Some(address) = differing_address(&local.now, view.content()) {
-            let stale = is_stale(view.content());
-            let fresh = async { if stale { Some(self.question(Duration::ZERO, None).await) } else { None } };
-            // My own address needs no second look where the vantage point was led there just now.
-            let seen_there = !stale && view.content().now.address == Some(address);
-            let at_mine =
-                async { if seen_there { None } else { Some(self.question(Duration::ZERO, Some(address)).await) } };
-            let (fresh, at_mine) = tokio::join!(fresh, at_mine);
-            if let Some(newer) = counted(fresh)? {
-                self.compare(&view, &newer)?;
-                view = newer;
-            }
-            there = counted(at_mine)?;
+            (view, there) = self.cross_check(view, address).await?;
         }
         if let Some(found) = there.as_ref().and_then(|there| history_contradiction(&view, there)) {
             return Err(Failure::Lying(Box::new(found)));
@@ -300,6 +289,31 @@ impl Ask {
         let mut testimony = view.testimony();
         testimony.there = there.as_ref().map(|there| there.content().now.clone());
         Ok(Answer { testimony, view, there })
+    }
+
+    /// Has a view that differs looked at again, and at my address, before it counts. A look that was made for this check
+    /// is not repeated, nor is one that was led to my address.
+    ///
+    /// A node that looked a moment ago and can't look again now says nothing of this moment: the server may have renewed
+    /// its certificate since.
+    async fn cross_check(
+        &self,
+        view: Verified<View>,
+        address: std::net::SocketAddr,
+    ) -> Result<(Verified<View>, Option<Verified<View>>), Failure> {
+        let old = is_older_than(view.content(), self.begun.elapsed());
+        let again = async { if old { Some(self.question(Duration::ZERO, None).await) } else { None } };
+        let seen_there = !old && view.content().now.address == Some(address);
+        let at_mine =
+            async { if seen_there { None } else { Some(self.question(Duration::ZERO, Some(address)).await) } };
+        let (again, at_mine) = tokio::join!(again, at_mine);
+        if let (Some(Err(why)), Some(Err(_))) = (&again, &at_mine) {
+            return Err(why.clone().into());
+        }
+        let there = counted(at_mine)?;
+        let Some(newer) = counted(again)? else { return Ok((view, there)) };
+        self.compare(&view, &newer)?;
+        Ok((newer, there))
     }
 
     /// The first answer; a look that was still going on is waited for once more while there is time.
@@ -366,8 +380,9 @@ fn differing_address(local: &Observation, view: &View) -> Option<std::net::Socke
     if mine.key == other.key { None } else { local.address }
 }
 
-fn is_stale(view: &View) -> bool {
-    view.issued_at.since(view.now.at) > CURRENT
+/// Whether a view's look was made longer ago than this, by the vantage point's own two stamps.
+fn is_older_than(view: &View, age: Duration) -> bool {
+    view.issued_at.since(view.now.at) > age
 }
 
 /// What has come in so far.
