@@ -1,9 +1,9 @@
 //! `nginx`.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use super::free_port;
 use super::process::Running;
 
 /// How often another port is tried when somebody takes the free one first.
@@ -46,11 +46,6 @@ impl Nginx {
     pub(crate) fn port(&self) -> u16 {
         self.port
     }
-}
-
-/// A port of 127.0.0.1 that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn configuration(place: &Path, http: &str) -> String {
