@@ -3,12 +3,9 @@
 
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::support::{Nginx, Node, PATIENCE, Run, Running, User, free_port, needs};
-
-/// A node looks at a service at most once in two seconds, and at a target a few times.
-const LONGER_THAN_A_NODE_RESTS: Duration = Duration::from_secs(15);
 
 /// The section of the README.
 struct Section {
@@ -96,18 +93,12 @@ impl Reader {
         Run::of(self.user.shell(line).output().unwrap())
     }
 
-    /// Runs a check that the README names, and compares it with the verdict that it promises. A person who has just edited
-    /// a file is not as quick as a test: nodes look at a service at most once in two seconds, so a test asks again.
+    /// Runs a check that the README names, and compares it with the verdict that it promises.
     #[track_caller]
     fn checks(&self, promised_after: &str, command: &str) {
         let promised = self.section.promise_after(promised_after);
-        let promise = format!("verdict: {promised}\n");
-        let begun = Instant::now();
-        let mut run = self.runs(&self.here(command));
-        while !run.stdout.contains(&promise) && begun.elapsed() < LONGER_THAN_A_NODE_RESTS {
-            run = self.runs(&self.here(command));
-        }
-        assert!(run.stdout.contains(&promise), "{promised} was promised: {}", run.stdout);
+        let run = self.runs(&self.here(command));
+        assert!(run.stdout.contains(&format!("verdict: {promised}\n")), "{promised} was promised: {}", run.stdout);
         let status = match promised.split(' ').next() {
             Some("TRUSTED") => 0,
             Some("DISTRUSTED") => 1,
