@@ -23,8 +23,8 @@ use crate::vantage::{Deadline, Missing, VantagePoint};
 /// How long a check may take when nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Views kept to compare later ones with: a vantage point must not contradict itself.
-const REMEMBERED_VIEWS: usize = 4096;
+/// Bytes of views kept to compare later ones with: a vantage point must not contradict itself.
+const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
 
 /// Checks services: looks, asks every vantage point at once, and decides.
 ///
@@ -60,7 +60,7 @@ struct Inner {
     replies: Option<usize>,
     waits_for_all: bool,
     public_roots: bool,
-    remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
+    remembered: Mutex<Remembered>,
 }
 
 /// Sets up a [`Checker`].
@@ -134,7 +134,7 @@ impl Checker {
                 replies: None,
                 waits_for_all: false,
                 public_roots: true,
-                remembered: Mutex::new(HashMap::new()),
+                remembered: Mutex::default(),
             },
         }
     }
@@ -352,16 +352,34 @@ impl Ask {
     }
 
     fn compare_with_remembered(&self, view: &Verified<View>) -> Result<(), Failure> {
-        let key = (self.vantage.id(), self.service.clone());
         let mut remembered = self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = remembered.get(&key) {
+        if let Some(earlier) = remembered.views.get(&(self.vantage.id(), self.service.clone())) {
             self.compare(earlier, view)?;
         }
-        if remembered.len() >= REMEMBERED_VIEWS {
-            remembered.clear();
-        }
-        remembered.insert(key, view.clone());
+        remembered.keep(view.clone());
         Ok(())
+    }
+}
+
+/// The newest view of each vantage point and service.
+#[derive(Default)]
+struct Remembered {
+    views: HashMap<(VantageId, ServiceId), Verified<View>>,
+    bytes: usize,
+}
+
+impl Remembered {
+    /// When full it begins anew: what is lost is a chance to catch a liar, not a check.
+    fn keep(&mut self, view: Verified<View>) {
+        let size = |view: &Verified<View>| view.signed().body.len();
+        if self.bytes + size(&view) > REMEMBERED_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += size(&view);
+        let key = (view.content().vantage, view.content().service.clone());
+        if let Some(earlier) = self.views.insert(key, view) {
+            self.bytes -= size(&earlier);
+        }
     }
 }
 

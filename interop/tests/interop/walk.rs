@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Keeper, Nginx, Node, Run, Server, User, needs};
+use crate::support::{Keeper, Nginx, Node, Run, Server, User, free_port, needs};
 
 const P256: &str = "ec -pkeyopt ec_paramgen_curve:P-256";
 /// Where each looks from; everybody else here is 127.0.0.1.
@@ -44,7 +44,7 @@ impl Walk {
         }
         let directory = self.keeper.path().display();
         Nginx::start(&format!(
-            "map $remote_addr $shown {{ default everybody; {AMERICA} america; {NEAR_ME} near-me; }}\n\
+            "access_log off; map $remote_addr $shown {{ default everybody; {AMERICA} america; {NEAR_ME} near-me; }}\n\
              server {{ listen 127.0.0.1:PORT ssl; ssl_certificate {directory}/$shown.pem;\n\
              ssl_certificate_key {directory}/$shown.pem; }}"
         ))
@@ -171,8 +171,8 @@ fn the_same_with_openssl() {
     needs!("openssl");
     let walk = Walk::start();
     let pem = |name: &str| walk.keeper.file(&format!("{name}.pem"));
-    let server = Server::start(&pem("good"), "");
-    let site = server.address().to_owned();
+    let site = format!("127.0.0.1:{}", free_port());
+    let server = Server::start_at(&site, &pem("good"), "");
     let verdict = walk.expect(&[&site], "trusted", "corroborated");
     assert_eq!(verdict["local"]["now"]["leaf"], walk.keeper.fingerprint("good"));
     drop(server);
