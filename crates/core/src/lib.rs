@@ -5,6 +5,7 @@
 mod dns;
 mod evidence;
 mod history;
+mod host_key;
 mod id;
 mod observation;
 mod policy;
@@ -16,6 +17,7 @@ mod verdict;
 pub use dns::{BadTlsa, DnsAnswers, DnsSet, Dnssec, Record, Tlsa, parse_ca_auth};
 pub use evidence::{Asked, Evidence, Testimony};
 pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Timespan};
+pub use host_key::{BadHostKeyKind, HostKey, HostKeyKind, LONGEST_HOST_KEY};
 pub use id::{BadHex, Fingerprint, Md5Fingerprint, VantageId};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa};
 pub use policy::{BadShare, Policy, Share, compare, least_asked};

@@ -133,6 +133,7 @@ impl Vantage {
             not_after: NOW,
             ca_id: CaId::Key(print(2)),
             public_ca: PublicCa::UnknownIssuer,
+            host_keys: Vec::new(),
         };
         View {
             format: "parallax-view/1".into(),

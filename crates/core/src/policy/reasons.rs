@@ -71,8 +71,9 @@ fn main_reason(bench: &Bench<'_>, rule: Rule) -> String {
             "{vouching} of {asked} asked vouch for your key; other keys are in use elsewhere, and they fit together as those of one owner do."
         ),
         Rule::MitmNearMe if bench.mine.is_none() => {
+            let protocol = bench.evidence.service().scheme().protocol();
             format!(
-                "What answers you does not speak TLS; {} of {asked} asked meet TLS there.",
+                "What answers you does not speak {protocol}; {} of {asked} asked meet {protocol} there.",
                 count(|sense| sense.looks)
             )
         }
