@@ -142,7 +142,7 @@ fn name_matches(pattern: &str, name: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// A certificate was shown.
+    /// A certificate was shown, or an SSH host key proved.
     Seen,
     /// The look goes on past the time the asker would wait.
     Pending,
@@ -187,7 +187,7 @@ impl Outcome {
     /// What it means, for people.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Outcome::Seen => "a certificate was seen",
+            Outcome::Seen => "the server showed its key",
             Outcome::Pending => "the look is still going on",
             Outcome::Unsupported => "the server shares no parameters with us",
             Outcome::Refused => "the connection was refused",

@@ -62,6 +62,7 @@ Exit status:
 
 Examples:
   parallax check example.com
+  parallax check ssh://host.example
   parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
   parallax check - < services.txt";
 
@@ -145,10 +146,11 @@ pub(crate) struct LookArgs {
 
 const AFTER_OBSERVE: &str = "\
 Exit status:
-  0  a certificate was seen      1  none was seen      2  wrong use
+  0  a key was seen      1  none was seen      2  wrong use
 
 Examples:
   parallax observe example.com
+  parallax observe ssh://host.example:2222
   parallax observe --address 192.0.2.10 --json example.com";
 
 /// Flags of `observe`.

@@ -236,6 +236,29 @@ async fn nodes_corroborate_an_honest_server_and_expose_an_attacker_near_me() {
     assert_eq!(report.verdict.rule, Rule::NotEnough, "two are too few for a majority: {report:?}");
 }
 
+/// From the second connection on nothing is said: what the first one proved is kept, and the look ends in time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_dawdles_loses_none_of_the_keys_it_has_proved() {
+    let Some(sshd) = Sshd::start(&USUAL_KEYS, "") else { return };
+    let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (address, behind) = (listener.local_addr().unwrap(), sshd.address);
+    let forwarding = tokio::spawn(async move {
+        let (mut first, _) = listener.accept().await.unwrap();
+        let mut onward = tokio::net::TcpStream::connect(behind).await.unwrap();
+        let _ = tokio::io::copy_bidirectional(&mut first, &mut onward).await;
+        let mut held = Vec::new();
+        while let Ok(silent) = listener.accept().await {
+            held.push(silent);
+        }
+    });
+    let lab = Lab::start().await.unwrap();
+    let prober = Prober::new(lab.probe_settings(lab.address(10, 1)).unwrap()).unwrap();
+    let look = prober.look(&format!("ssh://{address}").parse().unwrap()).await;
+    let kinds: Vec<_> = look.now.proved().unwrap().host_keys.iter().map(|key| key.kind).collect();
+    assert_eq!(kinds, [HostKeyKind::Ed25519]);
+    forwarding.abort();
+}
+
 /// The attacker passes on the connections for the keys that everybody knows, and answers one kind himself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_slipped_in_near_me_is_not_printed() {
