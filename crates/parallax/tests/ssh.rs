@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use parallax_core::{Decision, HostKeyKind, Outcome, Policy, Rule, Scheme, ServiceId};
 use parallax_lab::{Behaviour, Lab, LabNode, Site};
+use parallax_node::Rate;
 use parallax_probe::Prober;
 use support::{Home, Run};
 
@@ -234,6 +235,24 @@ async fn nodes_corroborate_an_honest_server_and_expose_an_attacker_near_me() {
     assert_eq!((report.verdict.decision, report.verdict.rule), (Decision::Distrusted, Rule::MitmNearMe), "{report:?}");
     let report = checker(policy).report(&world.service).await;
     assert_eq!(report.verdict.rule, Rule::NotEnough, "two are too few for a majority: {report:?}");
+}
+
+/// What a node may open to one target counts looks: a server that offers five kinds of keys is still one look.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_many_keys_is_one_look_for_the_budget_of_a_node() {
+    let Some(sshd) = Sshd::start(&ALL_KEYS, "") else { return };
+    let lab = Lab::start().await.unwrap();
+    let node = lab
+        .node_with(21, "eu-west", "RIPE", |settings| {
+            settings.limits.looks_per_target = Rate::new(1, 1);
+            settings.limits.looks_per_target_network = Rate::new(1, 1);
+        })
+        .await
+        .unwrap();
+    let checker = lab.checker(lab.address(10, 1), [&node]).unwrap().wait_for_all(true).build();
+    let report = checker.report(&format!("ssh://{}", sshd.address).parse().unwrap()).await;
+    let view = report.views.first().unwrap_or_else(|| panic!("{report:?}")).view.content();
+    assert_eq!(view.now.proved().unwrap().host_keys.len(), HostKeyKind::ALL.len());
 }
 
 /// From the second connection on nothing is said: what the first one proved is kept, and the look ends in time.
