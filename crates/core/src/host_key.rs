@@ -65,18 +65,7 @@ impl FromStr for HostKeyKind {
     }
 }
 
-impl Serialize for HostKeyKind {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl<'de> Deserialize<'de> for HostKeyKind {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+serde_as_text!(HostKeyKind);
 
 /// A host key that a server proved to hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
