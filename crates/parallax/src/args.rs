@@ -38,6 +38,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Look once from here, and ask nobody
     Observe(ObserveArgs),
+    /// Print known_hosts lines of corroborated SSH host keys, for OpenSSH
+    SshKnownHosts(SshKnownHostsArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
     /// See it work: a network on this machine, attackers and vantage points
@@ -60,6 +62,7 @@ Exit status:
 
 Examples:
   parallax check example.com
+  parallax check ssh://host.example
   parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
   parallax check - < services.txt";
 
@@ -143,10 +146,11 @@ pub(crate) struct LookArgs {
 
 const AFTER_OBSERVE: &str = "\
 Exit status:
-  0  a certificate was seen      1  none was seen      2  wrong use
+  0  a key was seen      1  none was seen      2  wrong use
 
 Examples:
   parallax observe example.com
+  parallax observe ssh://host.example:2222
   parallax observe --address 192.0.2.10 --json example.com";
 
 /// Flags of `observe`.
@@ -170,6 +174,47 @@ pub(crate) struct ObserveArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const AFTER_SSH_KNOWN_HOSTS: &str = "\
+In ~/.ssh/config, so that a first connection needs no blind yes:
+  KnownHostsCommand /usr/bin/parallax ssh-known-hosts %H
+
+Exit status:
+  0  no key is distrusted; the keys that are trusted were printed, if any
+  1  distrusted: nothing is printed, and ssh ends the connection
+  2  the command line, the configuration or this machine is at fault
+
+Examples:
+  parallax ssh-known-hosts host.example
+  parallax ssh-known-hosts '[host.example]:2222' >> ~/.ssh/known_hosts";
+
+/// Flags of `ssh-known-hosts`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_SSH_KNOWN_HOSTS)]
+pub(crate) struct SshKnownHostsArgs {
+    /// A host, or [host]:port, as ssh writes it for %H
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+
+    /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
+    #[arg(long, value_name = "URL")]
+    pub(crate) vantage: Vec<String>,
+
+    /// Decide by this rule: evidence, majority, quorum, unanimous or mpic
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+
+    /// How old a look may be that a vantage point agrees with, such as 0s: look now
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
+
+    #[command(flatten)]
+    look: LookArgs,
+
+    /// The time limit, such as 5s or 800ms
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
 }
 
 const AFTER_SERVE: &str = "\
@@ -386,6 +431,18 @@ impl ObserveArgs {
     /// What it says of keys.
     pub(crate) fn flags(&self) -> Vec<Flag> {
         [flags([(&settings::TIMEOUT, &self.timeout)]), self.look.flags()].concat()
+    }
+}
+
+impl SshKnownHostsArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let own = flags([
+            (&settings::POLICY, &self.policy),
+            (&settings::MAX_AGE, &self.max_age),
+            (&settings::TIMEOUT, &self.timeout),
+        ]);
+        [own, self.look.flags()].concat()
     }
 }
 

@@ -31,6 +31,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
+        Command::SshKnownHosts(args) => commands::ssh_known_hosts::run(args, config),
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),

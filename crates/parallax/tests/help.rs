@@ -13,6 +13,7 @@ fn help_of_every_command() {
         "",
         "check",
         "observe",
+        "ssh-known-hosts",
         "serve",
         "demo",
         "vantage",

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = checker(args, urls, &settings).await?;
+        let checker = checker(args.trust_first, urls, &settings).await?;
         match service {
             Some(service) => one(args, &checker, &service).await,
             None => many::run(args, &checker).await,
@@ -52,11 +52,12 @@ pub(super) fn status(decision: Decision) -> u8 {
     }
 }
 
-fn parse_urls(given: &[String]) -> Result<Vec<VantageUrl>, Failure> {
+pub(super) fn parse_urls(given: &[String]) -> Result<Vec<VantageUrl>, Failure> {
     given.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
-async fn checker(args: &CheckArgs, urls: Vec<VantageUrl>, settings: &Settings) -> Result<Checker, Failure> {
+/// A checker that asks these vantage points, or those of the list.
+pub(super) async fn checker(trust_first: bool, urls: Vec<VantageUrl>, settings: &Settings) -> Result<Checker, Failure> {
     let prober = looking::prober(&settings.look, settings.check.timeout)?;
     let mut builder = Checker::builder(prober)
         .policy(settings.check.policy.clone())
@@ -66,14 +67,14 @@ async fn checker(args: &CheckArgs, urls: Vec<VantageUrl>, settings: &Settings) -
     if let Some(replies) = settings.check.replies {
         builder = builder.replies(replies);
     }
-    for vantage in vantages(args, urls, settings).await? {
+    for vantage in vantages(trust_first, urls, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
     Ok(builder.build())
 }
 
 /// The vantage points that were named, else those of the list.
-async fn vantages(args: &CheckArgs, urls: Vec<VantageUrl>, settings: &Settings) -> Result<Vec<NodeVantage>, Failure> {
+async fn vantages(trust_first: bool, urls: Vec<VantageUrl>, settings: &Settings) -> Result<Vec<NodeVantage>, Failure> {
     let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
     let urls = match urls.is_empty() {
         true => list.entries.iter().map(|entry| entry.url.clone()).collect(),
@@ -81,7 +82,7 @@ async fn vantages(args: &CheckArgs, urls: Vec<VantageUrl>, settings: &Settings) 
     };
     let mut vantages = Vec::new();
     for url in urls {
-        let url = pinned(args, url, &list, settings).await?;
+        let url = pinned(trust_first, url, &list, settings).await?;
         let listed = list.entries.iter().find(|entry| Some(entry.vantage) == url.pin());
         vantages.push(NodeVantage::new(url, listed.map(|entry| entry.known())).map_err(Failure::usage)?);
     }
@@ -90,7 +91,7 @@ async fn vantages(args: &CheckArgs, urls: Vec<VantageUrl>, settings: &Settings) 
 
 /// The URL with its pin: its own, else the list's, else what is met where the user says so.
 async fn pinned(
-    args: &CheckArgs,
+    trust_first: bool,
     url: VantageUrl,
     list: &Vantages,
     settings: &Settings,
@@ -101,7 +102,7 @@ async fn pinned(
     if let Some(listed) = list.find(&Which::Url(url.clone())) {
         return Ok(url.with_pin(listed.vantage));
     }
-    if !args.trust_first {
+    if !trust_first {
         return Ok(url);
     }
     let met = NodeVantage::discover(&url, Deadline::within(settings.check.timeout)).await;

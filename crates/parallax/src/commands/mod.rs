@@ -8,6 +8,7 @@ mod many;
 pub(crate) mod observe;
 pub(crate) mod packaging;
 pub(crate) mod serve;
+pub(crate) mod ssh_known_hosts;
 pub(crate) mod vantage;
 
 use std::path::Path;
