@@ -34,6 +34,7 @@ mod single_flight;
 mod views;
 
 pub use clock::ClockBehind;
+pub use data::DATABASE;
 pub use error::NodeError;
 pub use identity::IdentityError;
 pub use node::Node;
