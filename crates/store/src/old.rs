@@ -102,11 +102,7 @@ mod tests {
 
     fn row(leaf: u8, first: i64, last: i64) -> OldSpan {
         let moment = Timestamp::from_unix_secs;
-        OldSpan {
-            leaf_md5: Md5Fingerprint::from_bytes([leaf; 16]),
-            first_seen: moment(first),
-            last_seen: moment(last),
-        }
+        OldSpan { leaf_md5: Md5Fingerprint::from_bytes([leaf; 16]), first_seen: moment(first), last_seen: moment(last) }
     }
 
     #[test]

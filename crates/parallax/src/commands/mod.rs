@@ -3,11 +3,16 @@
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod import;
 mod looking;
 mod many;
 pub(crate) mod observe;
 pub(crate) mod packaging;
+pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod services;
+mod store;
 pub(crate) mod vantage;
 
 use std::path::Path;

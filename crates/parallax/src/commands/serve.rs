@@ -102,7 +102,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
 }
 
 /// `--allow-private` lifts both bounds; ports that were listed stay a bound all the same.
-fn targets(serve: &ServeSettings, ports: &Ports) -> TargetPolicy {
+pub(super) fn targets(serve: &ServeSettings, ports: &Ports) -> TargetPolicy {
     let base = if serve.allow_private { TargetPolicy::any() } else { TargetPolicy::public() };
     match ports {
         Ports::Home => base,

@@ -14,6 +14,7 @@ use std::time::Duration;
 use parallax_core::{Policy, Share};
 use parallax_proto::DEFAULT_MAX_AGE;
 
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::File;
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE,
