@@ -28,6 +28,7 @@ mod pages;
 mod problem;
 mod query;
 mod router;
+mod scan;
 mod seldom;
 mod settings;
 mod single_flight;

@@ -229,6 +229,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_private: Option<String>,
 
+    /// Look at every known service once in this time, such as 12h [default: never]
+    #[arg(long, value_name = "TIME")]
+    scan_every: Option<String>,
+
     #[command(flatten)]
     look: LookArgs,
 }
@@ -395,7 +399,7 @@ certificate is remembered. Works beside a running node; `serve --scan-every`
 needs no command at all.
 
 Exit status:
-  0  all were seen    1  some were not, or a line named no service    2  wrong use
+  0  all were seen    1  some were not, or a line was wrong    2  wrong use
 
 Examples:
   parallax scan --data /var/lib/parallax
@@ -463,12 +467,12 @@ pub(crate) struct ExportArgs {
 const AFTER_IMPORT: &str = "\
 Reads what `export` wrote, and the rows of old notaries (Perspectives):
   ('example.com:443,2', 'FINGERPRINT', 1376665224, 1382022034)
-with commas, tabs, blanks or | in between, brackets and quotes or none. Such rows
-know a certificate by its MD5 alone: they are kept and exported, and count for no
-verdict. Works beside a running node; importing twice changes nothing.
+with commas, tabs, blanks or | in between, brackets and quotes or none. Such
+rows know a certificate by its MD5 alone: they are kept and exported, and count
+for no verdict. Works beside a running node; importing twice changes nothing.
 
 Exit status:
-  0  every line was taken over    1  some were not, each is named    2  wrong use
+  0  every line was taken over    1  some were not    2  wrong use
 
 Examples:
   parallax import --data /var/lib/parallax services.jsonl
@@ -569,6 +573,7 @@ impl ServeArgs {
             (&settings::OPERATOR, &self.operator),
             (&settings::DOMAIN, &self.domain),
             (&settings::ALLOW_PRIVATE, &self.allow_private),
+            (&settings::SCAN_EVERY, &self.scan_every),
         ]);
         [own, self.look.flags()].concat()
     }

@@ -9,6 +9,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod openapi;
+mod scan;
 mod sockets;
 mod store;
 mod support;

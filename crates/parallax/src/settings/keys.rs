@@ -82,9 +82,11 @@ pub(crate) const OPERATOR: Key = key("serve.operator", "PARALLAX_OPERATOR", "--o
 pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain", "none is named");
 /// Whether the node looks at private addresses and any port.
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
+/// How often a node looks at every service that it knows.
+pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 22] = [
+pub(crate) const ALL: [&Key; 23] = [
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -107,4 +109,5 @@ pub(crate) const ALL: [&Key; 22] = [
     &OPERATOR,
     &DOMAIN,
     &ALLOW_PRIVATE,
+    &SCAN_EVERY,
 ];

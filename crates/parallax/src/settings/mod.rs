@@ -18,7 +18,8 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::File;
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE,
-    MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SOURCE, THRESHOLD, TIMEOUT,
+    MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY, SOURCE, THRESHOLD,
+    TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown};
 pub(crate) use paths::Environment;
@@ -114,6 +115,8 @@ pub(crate) struct ServeSettings {
     pub(crate) domain: Option<String>,
     /// Whether it looks at private addresses and any port.
     pub(crate) allow_private: bool,
+    /// How often it looks at every service that it knows; `None` never.
+    pub(crate) scan_every: Option<Duration>,
 }
 
 /// The whole check, when nobody says otherwise.
@@ -214,6 +217,7 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         operator: layers.pick_optional(&keys::OPERATOR)?.map(|Line(line)| line),
         domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
+        scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
     })
 }
 
