@@ -9,6 +9,7 @@ mod logs;
 mod output;
 mod progress;
 mod settings;
+mod timeline;
 mod transfer;
 mod usage;
 mod vantages;
@@ -36,6 +37,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
+        Command::History(args) => commands::history::run(args, config),
         Command::Services(args) => commands::services::run(args, config),
         Command::Scan(args) => commands::scan::run(args, config),
         Command::Export(args) => commands::export::run(args, config),

@@ -19,6 +19,7 @@ fn help_of_every_command() {
         "vantage add",
         "vantage list",
         "vantage remove",
+        "history",
         "services",
         "services list",
         "services add",

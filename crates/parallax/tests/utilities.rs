@@ -190,5 +190,28 @@ async fn beside_a_running_node() {
     let line: serde_json::Value = serde_json::from_str(after.lines().nth(1).unwrap()).unwrap();
     assert_eq!(line["history"][0]["leaf"], history[0].leaf.to_string());
     assert_eq!(line["history"][0]["first_seen"], history[0].first_seen.to_string());
+
+    let shown = world.run(&["history", &world.service], "");
+    assert_eq!((shown.status, shown.stderr.as_str()), (0, ""), "{shown:?}");
+    assert!(shown.stdout.contains("\nthis node\n  A  ") && shown.stdout.contains(&history[0].key.short()), "{shown:?}");
+    assert!(shown.stdout.lines().all(|line| line.chars().count() <= 80), "{}", shown.stdout);
+    let url = node.url().to_string();
+    let json = world.run(&["history", "--vantage", &url, "--json", "--timeout", "60s", &world.service], "").json();
+    assert_eq!(json["vantages"][0]["vantage"], node.vantage().to_string(), "{json}");
+    assert_eq!(json["vantages"][0]["history"], line["history"], "{json}");
+
+    let nobody = format!("https://{}:{}#{}", world.lab.address(30, 30), world.lab.port(), "ab".repeat(32));
+    let flags = ["history", "--vantage", &nobody, "--vantage", &url, "--svg", "a.svg", &world.service];
+    let run = world.run(&flags, "");
+    assert_eq!((run.status, run.stdout.as_str()), (1, ""), "one did not answer: {run:?}");
+    assert!(run.stderr.contains("it can't be reached"), "{run:?}");
+    let svg = std::fs::read_to_string(world.home.path().join("a.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains(&history[0].key.to_string()), "{svg}");
+
+    let unknown = world.run(&["history", "unknown.example"], "");
+    assert_eq!((unknown.status, unknown.stdout.as_str()), (1, ""));
+    assert!(unknown.stderr.contains("tls://unknown.example:443 is not known here"), "{unknown:?}");
+    let unpinned = world.run(&["history", "--vantage", "https://127.0.0.1:1", &world.service], "");
+    assert_eq!(unpinned.status, 2, "{unpinned:?}");
     node.shutdown().await.unwrap();
 }

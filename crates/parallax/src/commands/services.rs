@@ -76,7 +76,7 @@ async fn show(args: &ServicesListArgs, mut listing: Listing, store: &SqliteStore
 
 /// The moment has a fixed width and comes first, so that the lines can be sorted by it.
 fn line(row: &Listed) -> String {
-    let seen = row.last_seen.map_or_else(|| "never".to_owned(), |at| output::minute(at));
+    let seen = row.last_seen.map_or_else(|| "never".to_owned(), output::minute);
     format!("{seen:<17} {}\n", row.service)
 }
 
