@@ -4,10 +4,13 @@ mod args;
 mod clock;
 mod commands;
 mod failure;
+mod lines;
 mod logs;
 mod output;
 mod progress;
 mod settings;
+mod timeline;
+mod transfer;
 mod usage;
 mod vantages;
 
@@ -35,6 +38,11 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
+        Command::History(args) => commands::history::run(args, config),
+        Command::Services(args) => commands::services::run(args, config),
+        Command::Scan(args) => commands::scan::run(args, config),
+        Command::Export(args) => commands::export::run(args, config),
+        Command::Import(args) => commands::import::run(args, config),
         Command::Config(args) => commands::config::run(args, config),
         Command::Completions(args) => commands::packaging::completions(args),
         Command::Man(args) => commands::packaging::man(args),

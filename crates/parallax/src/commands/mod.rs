@@ -3,12 +3,18 @@
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
+pub(crate) mod export;
+pub(crate) mod history;
+pub(crate) mod import;
 mod looking;
 mod many;
 pub(crate) mod observe;
 pub(crate) mod packaging;
+pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod services;
 pub(crate) mod ssh_known_hosts;
+mod store;
 pub(crate) mod vantage;
 
 use std::path::Path;
