@@ -7,17 +7,20 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parallax_core::{
-    Asked, Decision, DnsAnswers, Evidence, Look, Observation, Outcome, Policy, ServiceId, Testimony, VantageId, Verdict,
+    Accepted, Asked, Decision, DnsAnswers, Evidence, Look, Observation, Outcome, OwnWord, Policy, ServiceId, Testimony,
+    VantageId, Verdict,
 };
 use parallax_probe::Prober;
 use parallax_proto::{
-    Contradiction, DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction,
+    Contradiction, DEFAULT_MAX_AGE, LONGEST_WAIT, NotaryReply, Question, Verified, View, contradiction,
+    history_contradiction,
 };
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::now;
-use crate::report::{Dropped, MissingView, Report, ReportedView};
+use crate::notary::OldNotary;
+use crate::report::{Dropped, MissingView, Report, ReportedNotary, ReportedView};
 use crate::vantage::{Deadline, Missing, VantagePoint};
 
 /// How long a check may take when nothing else is said.
@@ -56,14 +59,47 @@ pub struct Checker {
 
 struct Inner {
     prober: Prober,
-    vantages: Vec<Arc<dyn VantagePoint>>,
+    vantages: Vec<Source>,
     policy: Policy,
     timeout: Duration,
     max_age: Duration,
     replies: Option<usize>,
     waits_for_all: bool,
     public_roots: bool,
+    own_word: OwnWord,
     remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
+}
+
+/// Whoever can be asked.
+#[derive(Clone)]
+enum Source {
+    /// It signs views.
+    Viewing(Arc<dyn VantagePoint>),
+    /// It signs what it remembers.
+    Notary(Arc<OldNotary>),
+}
+
+impl Source {
+    fn id(&self) -> VantageId {
+        match self {
+            Source::Viewing(vantage) => vantage.id(),
+            Source::Notary(notary) => notary.id(),
+        }
+    }
+
+    fn label(&self) -> String {
+        match self {
+            Source::Viewing(vantage) => vantage.label(),
+            Source::Notary(notary) => notary.address().to_string(),
+        }
+    }
+
+    fn region(&self) -> Option<String> {
+        match self {
+            Source::Viewing(vantage) => vantage.region(),
+            Source::Notary(_) => None,
+        }
+    }
 }
 
 /// Sets up a [`Checker`].
@@ -74,10 +110,20 @@ pub struct CheckerBuilder {
 impl CheckerBuilder {
     /// Adds a vantage point; one with an id that is there already is the same one and is asked once.
     pub fn vantage(mut self, vantage: Arc<dyn VantagePoint>) -> Self {
-        if self.inner.vantages.iter().all(|known| known.id() != vantage.id()) {
-            self.inner.vantages.push(vantage);
-        }
+        self.add(Source::Viewing(vantage));
         self
+    }
+
+    /// Adds an old notary: the policies `quorum` and `majority` hear it, the others show it.
+    pub fn notary(mut self, notary: OldNotary) -> Self {
+        self.add(Source::Notary(Arc::new(notary)));
+        self
+    }
+
+    fn add(&mut self, source: Source) {
+        if self.inner.vantages.iter().all(|known| known.id() != source.id()) {
+            self.inner.vantages.push(source);
+        }
     }
 
     /// The policy that decides; `evidence` when none is set.
@@ -118,6 +164,12 @@ impl CheckerBuilder {
         self
     }
 
+    /// What the user answers for: it is weighed after the policy, and shown in every verdict that it touches.
+    pub fn own_word(mut self, word: OwnWord) -> Self {
+        self.inner.own_word = word;
+        self
+    }
+
     /// The checker.
     pub fn build(self) -> Checker {
         Checker { inner: Arc::new(self.inner) }
@@ -137,6 +189,7 @@ impl Checker {
                 replies: None,
                 waits_for_all: false,
                 public_roots: true,
+                own_word: OwnWord::default(),
                 remembered: Mutex::new(HashMap::new()),
             },
         }
@@ -155,7 +208,8 @@ impl Checker {
         }
     }
 
-    /// What everybody says, for those who decide themselves. Waits for all, or until the time is over.
+    /// What everybody says, for those who decide themselves. Waits for all, or until the time is over. Nobody is asked
+    /// about hosts at which the user accepts every key.
     pub async fn evidence(&self, service: &ServiceId) -> Evidence {
         self.gather(service, None).await.evidence
     }
@@ -167,7 +221,14 @@ impl Checker {
         let early = Some(policy).filter(|_| !self.inner.waits_for_all);
         let gathered = self.gather(service, early).await;
         let verdict = policy.decide(&gathered.evidence, now());
-        gathered.into_report(policy.name(), verdict, begun.elapsed())
+        let (verdict, own_word) = match self.inner.own_word.about(service) {
+            Some(accepted) => {
+                let (verdict, touched) = accepted.weigh(verdict, &gathered.evidence.local().now);
+                (verdict, Some(touched))
+            }
+            None => (verdict, None),
+        };
+        Report { own_word, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
     }
 
     /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
@@ -175,17 +236,27 @@ impl Checker {
         let inner = &self.inner;
         let (started, deadline) = (now(), Deadline::within(inner.timeout));
         let local = self.local_look(service, deadline);
-        let vantages = self.draw();
+        let asks = inner.own_word.about(service).is_none_or(Accepted::asks_network);
+        let vantages = if asks { self.draw() } else { Vec::new() };
         let mut answers = JoinSet::new();
-        for (index, vantage) in vantages.iter().enumerate() {
-            let ask = Ask {
-                inner: inner.clone(),
-                vantage: vantage.clone(),
-                service: service.clone(),
-                local: local.clone(),
-                deadline,
-            };
-            answers.spawn(async move { (index, ask.run().await) });
+        for (index, source) in vantages.iter().enumerate() {
+            let service = service.clone();
+            match source.clone() {
+                Source::Viewing(vantage) => {
+                    let ask =
+                        Ask { inner: inner.clone(), vantage: vantage.clone(), service, local: local.clone(), deadline };
+                    answers.spawn(async move {
+                        let answer = ask.run().await;
+                        (index, answer.map(|answer| Heard::View(vantage, Box::new(answer))))
+                    });
+                }
+                Source::Notary(notary) => {
+                    answers.spawn(async move {
+                        let reply = notary.ask(&service, deadline).await;
+                        (index, reply.map(Heard::Notary).map_err(Failure::Missing))
+                    });
+                }
+            }
         }
         let local = local.await;
         let mut evidence = Evidence::new(service.clone(), Look::clone(&local), started);
@@ -218,12 +289,12 @@ impl Checker {
     }
 
     /// Those who are asked. A draw takes a region that is not there yet before one that is.
-    fn draw(&self) -> Vec<Arc<dyn VantagePoint>> {
+    fn draw(&self) -> Vec<Source> {
         let all = &self.inner.vantages;
         let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
         let mut keyed: Vec<_> = all.iter().map(|vantage| (random::<8>(), vantage)).collect();
         keyed.sort_by_key(|(key, _)| *key);
-        let mut drawn: Vec<Arc<dyn VantagePoint>> = Vec::new();
+        let mut drawn: Vec<Source> = Vec::new();
         while drawn.len() < wanted {
             let new_region =
                 keyed.iter().position(|(_, vantage)| drawn.iter().all(|other| other.region() != vantage.region()));
@@ -261,6 +332,12 @@ struct Answer {
     testimony: Testimony,
     view: Verified<View>,
     there: Option<Verified<View>>,
+}
+
+/// What was heard of either kind.
+enum Heard {
+    View(Arc<dyn VantagePoint>, Box<Answer>),
+    Notary(Verified<NotaryReply>),
 }
 
 enum Failure {
@@ -373,24 +450,31 @@ fn is_stale(view: &View) -> bool {
 /// What has come in so far.
 struct Gathered {
     evidence: Evidence,
-    vantages: Vec<Arc<dyn VantagePoint>>,
+    vantages: Vec<Source>,
     heard: Vec<bool>,
     views: Vec<ReportedView>,
+    notaries: Vec<ReportedNotary>,
     dropped: Vec<Dropped>,
     missing: Vec<MissingView>,
     proofs: Vec<Contradiction>,
 }
 
 impl Gathered {
-    fn new(mut evidence: Evidence, vantages: &[Arc<dyn VantagePoint>]) -> Self {
-        for vantage in vantages {
-            evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
+    fn new(mut evidence: Evidence, vantages: &[Source]) -> Self {
+        for source in vantages {
+            match source {
+                Source::Viewing(vantage) => {
+                    evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
+                }
+                Source::Notary(notary) => evidence.ask_notary(notary.id()),
+            }
         }
         Self {
             evidence,
             vantages: vantages.to_vec(),
             heard: vec![false; vantages.len()],
             views: Vec::new(),
+            notaries: Vec::new(),
             dropped: Vec::new(),
             missing: Vec::new(),
             proofs: Vec::new(),
@@ -402,16 +486,17 @@ impl Gathered {
         unheard.map(|(vantage, _)| vantage.id()).collect()
     }
 
-    fn take(&mut self, index: usize, answer: Result<Answer, Failure>) {
-        let Some(vantage) = self.vantages.get(index).cloned() else { return };
+    fn take(&mut self, index: usize, answer: Result<Heard, Failure>) {
+        let Some(source) = self.vantages.get(index).cloned() else { return };
         if let Some(heard) = self.heard.get_mut(index) {
             *heard = true;
         }
         match answer {
-            Ok(answer) => self.take_view(vantage.as_ref(), answer),
-            Err(Failure::Missing(why)) => self.take_failure(vantage.as_ref(), why),
+            Ok(Heard::View(vantage, answer)) => self.take_view(vantage.as_ref(), *answer),
+            Ok(Heard::Notary(reply)) => self.take_reply(&source, reply),
+            Err(Failure::Missing(why)) => self.take_failure(&source, why),
             Err(Failure::Lying(proof)) => {
-                self.take_failure(vantage.as_ref(), Missing::Lying(proof.what));
+                self.take_failure(&source, Missing::Lying(proof.what));
                 self.proofs.push(*proof);
             }
         }
@@ -430,8 +515,14 @@ impl Gathered {
         });
     }
 
-    fn take_failure(&mut self, vantage: &dyn VantagePoint, why: Missing) {
-        let (vantage, label) = (vantage.id(), vantage.label());
+    fn take_reply(&mut self, source: &Source, reply: Verified<NotaryReply>) {
+        let testimony = reply.content().testimony(source.id());
+        self.evidence.add_notary(testimony.clone());
+        self.notaries.push(ReportedNotary { label: source.label(), testimony, reply });
+    }
+
+    fn take_failure(&mut self, source: &Source, why: Missing) {
+        let (vantage, label) = (source.id(), source.label());
         if why.is_dropped() {
             self.dropped.push(Dropped { vantage, label, why });
         } else {
@@ -453,9 +544,11 @@ impl Gathered {
         Report {
             policy,
             verdict,
+            own_word: None,
             elapsed,
             evidence: self.evidence,
             views: self.views,
+            notaries: self.notaries,
             dropped: self.dropped,
             missing: self.missing,
             proofs: self.proofs,

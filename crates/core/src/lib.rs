@@ -2,10 +2,12 @@
 //!
 //! Nothing here does I/O, reads a clock or draws randomness: moments and evidence go in, verdicts come out.
 
+mod accepted;
 mod dns;
 mod evidence;
 mod history;
 mod id;
+mod notary;
 mod observation;
 mod policy;
 mod service;
@@ -13,10 +15,12 @@ mod suite;
 mod time;
 mod verdict;
 
+pub use accepted::{Accepted, BadPattern, HostPattern, OwnWord, Touched};
 pub use dns::{BadTlsa, DnsAnswers, DnsSet, Dnssec, Record, Tlsa, parse_ca_auth};
 pub use evidence::{Asked, Evidence, Testimony};
 pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Timespan};
 pub use id::{BadHex, Fingerprint, Md5Fingerprint, VantageId};
+pub use notary::{Md5Span, NotaryTestimony};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa};
 pub use policy::{BadShare, Policy, Share, compare, least_asked};
 pub use service::{BadService, Host, Scheme, ServiceId};

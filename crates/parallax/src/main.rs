@@ -1,9 +1,11 @@
 //! The `parallax` command: arguments, configuration, output. The work is done by the crates below it.
 
+mod accepted;
 mod args;
 mod clock;
 mod commands;
 mod failure;
+mod kept;
 mod logs;
 mod output;
 mod progress;
@@ -34,6 +36,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
+        Command::Accept(args) => commands::accept::run(args, config),
         Command::Config(args) => commands::config::run(args, config),
         Command::Completions(args) => commands::packaging::completions(args),
         Command::Man(args) => commands::packaging::man(args),

@@ -8,7 +8,7 @@ use parallax_client::{Checker, Report};
 use parallax_core::ServiceId;
 use tokio::sync::mpsc;
 
-use super::check::status;
+use super::check::{status, warn_of_own_word};
 use crate::args::CheckArgs;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED, USAGE};
 use crate::output;
@@ -73,6 +73,7 @@ fn show(args: &CheckArgs, judged: &Judged) -> Result<u8, Failure> {
             Ok(USAGE)
         }
         Judged::Checked(report) => {
+            warn_of_own_word(report);
             if args.json {
                 output::print_json(&report.to_json())?;
             } else if !args.quiet {

@@ -1,10 +1,12 @@
 //! The commands, one module each.
 
+pub(crate) mod accept;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
 mod looking;
 mod many;
+mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;
 pub(crate) mod serve;

@@ -14,10 +14,10 @@ use crate::failure::Failure;
 
 pub(crate) use advice::NO_VANTAGE;
 pub(crate) use escape::{escape, quote_toml};
-pub(crate) use report::{Shown, ShownFailure, ShownView, line, render};
+pub(crate) use report::{Shown, ShownFailure, ShownNotary, ShownView, line, render};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};
-pub(crate) use when::length;
+pub(crate) use when::ago;
 pub(crate) use wrap::{Cut, wrap};
 
 /// Writes data to standard output; styles are taken out where it is no terminal, or `NO_COLOR` is set.
