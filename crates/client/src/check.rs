@@ -26,11 +26,14 @@ use crate::vantage::{Deadline, Missing, VantagePoint};
 /// How long a check may take when nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A look older than this is asked for anew before its difference counts.
-const CURRENT: Duration = Duration::from_secs(10);
+/// Bytes of views kept to compare later ones with: a vantage point must not contradict itself.
+const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
 
-/// Views kept to compare later ones with: a vantage point must not contradict itself.
-const REMEMBERED_VIEWS: usize = 4096;
+/// A node looks at a service at most once in two seconds (`docs/api.md`); the rest is for the clocks.
+const NODE_RESTS: Duration = Duration::from_millis(2_100);
+
+/// With less time than this left, no new look is waited for.
+const LEAST_FOR_A_LOOK: Duration = Duration::from_millis(500);
 
 /// Checks services: looks, asks every vantage point at once, and decides.
 ///
@@ -67,7 +70,7 @@ struct Inner {
     waits_for_all: bool,
     public_roots: bool,
     own_word: OwnWord,
-    remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
+    remembered: Mutex<Remembered>,
 }
 
 /// Whoever can be asked.
@@ -190,7 +193,7 @@ impl Checker {
                 waits_for_all: false,
                 public_roots: true,
                 own_word: OwnWord::default(),
-                remembered: Mutex::new(HashMap::new()),
+                remembered: Mutex::default(),
             },
         }
     }
@@ -234,7 +237,7 @@ impl Checker {
     /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
     async fn gather(&self, service: &ServiceId, policy: Option<&Policy>) -> Gathered {
         let inner = &self.inner;
-        let (started, deadline) = (now(), Deadline::within(inner.timeout));
+        let (started, begun, deadline) = (now(), Instant::now(), Deadline::within(inner.timeout));
         let local = self.local_look(service, deadline);
         let asks = inner.own_word.about(service).is_none_or(Accepted::asks_network);
         let vantages = if asks { self.draw() } else { Vec::new() };
@@ -243,8 +246,14 @@ impl Checker {
             let service = service.clone();
             match source.clone() {
                 Source::Viewing(vantage) => {
-                    let ask =
-                        Ask { inner: inner.clone(), vantage: vantage.clone(), service, local: local.clone(), deadline };
+                    let ask = Ask {
+                        inner: inner.clone(),
+                        vantage: vantage.clone(),
+                        service,
+                        local: local.clone(),
+                        begun,
+                        deadline,
+                    };
                     answers.spawn(async move {
                         let answer = ask.run().await;
                         (index, answer.map(|answer| Heard::View(vantage, Box::new(answer))))
@@ -324,6 +333,8 @@ struct Ask {
     vantage: Arc<dyn VantagePoint>,
     service: ServiceId,
     local: LocalLook,
+    /// When the check began.
+    begun: Instant,
     deadline: Deadline,
 }
 
@@ -357,18 +368,7 @@ impl Ask {
         let local = self.local.clone().await;
         let mut there = None;
         if let Some(address) = differing_address(&local.now, view.content()) {
-            let stale = is_stale(view.content());
-            let fresh = async { if stale { Some(self.question(Duration::ZERO, None).await) } else { None } };
-            // My own address needs no second look where the vantage point was led there just now.
-            let seen_there = !stale && view.content().now.address == Some(address);
-            let at_mine =
-                async { if seen_there { None } else { Some(self.question(Duration::ZERO, Some(address)).await) } };
-            let (fresh, at_mine) = tokio::join!(fresh, at_mine);
-            if let Some(newer) = counted(fresh)? {
-                self.compare(&view, &newer)?;
-                view = newer;
-            }
-            there = counted(at_mine)?;
+            (view, there) = self.cross_check(view, address).await?;
         }
         if let Some(found) = there.as_ref().and_then(|there| history_contradiction(&view, there)) {
             return Err(Failure::Lying(Box::new(found)));
@@ -377,6 +377,46 @@ impl Ask {
         let mut testimony = view.testimony();
         testimony.there = there.as_ref().map(|there| there.content().now.clone());
         Ok(Answer { testimony, view, there })
+    }
+
+    /// Has a view that differs looked at again, and at my address, before it counts. A look that was made for this check
+    /// is not repeated, nor is one that was led to my address.
+    ///
+    /// A node that can't look again now says nothing of this moment: the server may have renewed its certificate since.
+    async fn cross_check(
+        &self,
+        view: Verified<View>,
+        address: std::net::SocketAddr,
+    ) -> Result<(Verified<View>, Option<Verified<View>>), Failure> {
+        let old = self.is_from_before(&view);
+        let again = async { if old { Some(self.renewed(None).await) } else { None } };
+        let seen_there = !old && view.content().now.address == Some(address);
+        let at_mine = async { if seen_there { None } else { Some(self.renewed(Some(address)).await) } };
+        let (again, at_mine) = tokio::join!(again, at_mine);
+        if let (Some(Err(why)), Some(Err(_))) = (&again, &at_mine) {
+            return Err(why.clone().into());
+        }
+        let there = counted(at_mine)?;
+        let Some(newer) = counted(again)? else { return Ok((view, there)) };
+        self.compare(&view, &newer)?;
+        Ok((newer, there))
+    }
+
+    /// A look made for this check. A node rests between two looks, and answers with the one before meanwhile: where there
+    /// is time, the rest is waited out.
+    async fn renewed(&self, address: Option<std::net::SocketAddr>) -> Result<Verified<View>, Missing> {
+        let view = self.question(Duration::ZERO, address).await?;
+        let rest = NODE_RESTS.saturating_sub(age(view.content()));
+        if !self.is_from_before(&view) || self.deadline.left() < rest + LEAST_FOR_A_LOOK {
+            return Ok(view);
+        }
+        tokio::time::sleep(rest).await;
+        self.question(Duration::ZERO, address).await
+    }
+
+    /// Whether the look of a view that has just come was made before this check, by the vantage point's own two stamps.
+    fn is_from_before(&self, view: &Verified<View>) -> bool {
+        age(view.content()) > self.begun.elapsed()
     }
 
     /// The first answer; a look that was still going on is waited for once more while there is time.
@@ -415,16 +455,34 @@ impl Ask {
     }
 
     fn compare_with_remembered(&self, view: &Verified<View>) -> Result<(), Failure> {
-        let key = (self.vantage.id(), self.service.clone());
         let mut remembered = self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = remembered.get(&key) {
+        if let Some(earlier) = remembered.views.get(&(self.vantage.id(), self.service.clone())) {
             self.compare(earlier, view)?;
         }
-        if remembered.len() >= REMEMBERED_VIEWS {
-            remembered.clear();
-        }
-        remembered.insert(key, view.clone());
+        remembered.keep(view.clone());
         Ok(())
+    }
+}
+
+/// The newest view of each vantage point and service.
+#[derive(Default)]
+struct Remembered {
+    views: HashMap<(VantageId, ServiceId), Verified<View>>,
+    bytes: usize,
+}
+
+impl Remembered {
+    /// When full it begins anew: what is lost is a chance to catch a liar, not a check.
+    fn keep(&mut self, view: Verified<View>) {
+        let size = |view: &Verified<View>| view.signed().body.len();
+        if self.bytes + size(&view) > REMEMBERED_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += size(&view);
+        let key = (view.content().vantage, view.content().service.clone());
+        if let Some(earlier) = self.views.insert(key, view) {
+            self.bytes -= size(&earlier);
+        }
     }
 }
 
@@ -443,8 +501,9 @@ fn differing_address(local: &Observation, view: &View) -> Option<std::net::Socke
     if mine.key == other.key { None } else { local.address }
 }
 
-fn is_stale(view: &View) -> bool {
-    view.issued_at.since(view.now.at) > CURRENT
+/// How old the look of a view was when the view was made.
+fn age(view: &View) -> Duration {
+    view.issued_at.since(view.now.at)
 }
 
 /// What has come in so far.

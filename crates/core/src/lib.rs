@@ -2,6 +2,10 @@
 //!
 //! Nothing here does I/O, reads a clock or draws randomness: moments and evidence go in, verdicts come out.
 
+// Before all others: it is a macro.
+#[macro_use]
+mod text;
+
 mod accepted;
 mod dns;
 mod evidence;

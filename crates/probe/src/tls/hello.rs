@@ -10,12 +10,16 @@ const SUITES: [u16; 42] = [
     0x0084, 0x0045, 0x0088, 0x0032, 0x0038, 0xc008, 0xc012, 0x0016, 0x0013, 0x000a, 0xc007, 0xc011, 0x0005, 0x0004,
 ];
 
-/// Groups that a server may want to see listed: P-256, P-384, P-521, X25519.
-const GROUPS: [u16; 4] = [0x0017, 0x0018, 0x0019, 0x001d];
+/// Groups that a server may want to see listed, and the curves of keys that it may have (RFC 8422 section 5.1): P-256,
+/// P-384, P-521, X25519, X448, secp256k1, and Brainpool's three.
+const GROUPS: [u16; 9] = [0x0017, 0x0018, 0x0019, 0x001d, 0x001e, 0x0016, 0x001a, 0x001b, 0x001c];
 
-/// Signature schemes, the weak ones included: nothing is concluded from a signature that is not checked.
-const SCHEMES: [u16; 14] =
-    [0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0402, 0x0203, 0x0201, 0x0202, 0x0301];
+/// Signature schemes of every kind of key, the weak ones included: nothing is concluded from a signature that is not
+/// checked.
+const SCHEMES: [u16; 19] = [
+    0x0403, 0x0503, 0x0603, 0x0807, 0x0808, 0x0804, 0x0805, 0x0806, 0x0809, 0x080a, 0x080b, 0x0401, 0x0501, 0x0601,
+    0x0402, 0x0203, 0x0201, 0x0202, 0x0301,
+];
 
 /// TLS 1.2 at most, in a TLS 1.0 record, as clients of that time wrote it. `None` when no randomness is to be had.
 pub(super) fn client_hello(service: &ServiceId) -> Option<Vec<u8>> {

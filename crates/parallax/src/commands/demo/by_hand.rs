@@ -56,10 +56,11 @@ impl Configurations<'_> {
         if self.written.contains_key(&vantages) {
             return Ok(());
         }
-        let directory = directory.join(staged.scene().name);
+        let usual = self.stage.nodes().iter().map(|node| node.url()).eq(&vantages);
+        let directory = if usual { directory.to_owned() } else { directory.join(staged.scene().name) };
         let file = directory.join("config.toml");
         let failed = |error: io::Error| Failure::not_done(format!("{} can't be written: {error}", file.display()));
-        fs::create_dir(&directory).map_err(failed)?;
+        fs::create_dir_all(&directory).map_err(failed)?;
         fs::write(&file, self.content(staged)).map_err(failed)?;
         let entries = vantages.iter().filter_map(|url| self.entry(url)).collect();
         let list = |list: &mut Vantages| {

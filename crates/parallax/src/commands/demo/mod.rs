@@ -184,3 +184,28 @@ fn to_json(played: &[Played], took: Duration) -> Value {
         "elapsed_ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use parallax_core::Rule;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_end_as_it_must_is_said_and_counted() {
+        let stage = Stage::open().await.unwrap();
+        let mut played = vec![play(&stage, &SCENES[0]).await.unwrap()];
+        assert!(judgement(&played[0]).contains("OK"));
+        assert!(summary(&played, Duration::ZERO).contains("1 of 1 scenes ended as they must"));
+        played[0].report.verdict.rule = Rule::Unexplained;
+        assert!(judgement(&played[0]).contains("UNEXPECTED"));
+        let text = summary(&played, Duration::ZERO);
+        assert!(text.contains("0 of 1 scenes") && text.contains("honest-site: trusted (unexplained)"), "{text}");
+        let json = to_json(&played, Duration::ZERO);
+        assert_eq!((&json["as_expected"], &json["scenes"][0]["as_expected"]), (&false.into(), &false.into()));
+        assert_eq!(json["scenes"][0]["actual"]["rule"], "unexplained");
+        let shown = Shown { stage, played };
+        let args = DemoArgs { scene: None, keep: false, json: false };
+        assert_eq!(shown.stay(&args, &mut Stops::listen().unwrap()).await.unwrap(), NOT);
+    }
+}

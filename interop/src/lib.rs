@@ -1,0 +1,1 @@
+//! Parallax against programs that nobody here wrote: see `README.md`. Everything is in `tests/`.
