@@ -7,20 +7,18 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parallax_core::{
-    Accepted, Asked, Decision, DnsAnswers, Evidence, Look, Observation, Outcome, OwnWord, Policy, ServiceId, Testimony,
-    VantageId, Verdict,
+    Accepted, Decision, DnsAnswers, Evidence, Look, Observation, Outcome, OwnWord, Policy, ServiceId, VantageId,
+    Verdict,
 };
 use parallax_probe::Prober;
-use parallax_proto::{
-    Contradiction, DEFAULT_MAX_AGE, LONGEST_WAIT, NotaryReply, Question, Verified, View, contradiction,
-    history_contradiction,
-};
+use parallax_proto::{DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::now;
+use crate::gathered::{Answer, Failure, Gathered, Heard, Source};
 use crate::notary::OldNotary;
-use crate::report::{Dropped, MissingView, Report, ReportedNotary, ReportedView};
+use crate::report::Report;
 use crate::vantage::{Deadline, Missing, VantagePoint};
 
 /// How long a check may take when nothing else is said.
@@ -71,38 +69,6 @@ struct Inner {
     public_roots: bool,
     own_word: OwnWord,
     remembered: Mutex<Remembered>,
-}
-
-/// Whoever can be asked.
-#[derive(Clone)]
-enum Source {
-    /// It signs views.
-    Viewing(Arc<dyn VantagePoint>),
-    /// It signs what it remembers.
-    Notary(Arc<OldNotary>),
-}
-
-impl Source {
-    fn id(&self) -> VantageId {
-        match self {
-            Source::Viewing(vantage) => vantage.id(),
-            Source::Notary(notary) => notary.id(),
-        }
-    }
-
-    fn label(&self) -> String {
-        match self {
-            Source::Viewing(vantage) => vantage.label(),
-            Source::Notary(notary) => notary.address().to_string(),
-        }
-    }
-
-    fn region(&self) -> Option<String> {
-        match self {
-            Source::Viewing(vantage) => vantage.region(),
-            Source::Notary(_) => None,
-        }
-    }
 }
 
 /// Sets up a [`Checker`].
@@ -338,30 +304,6 @@ struct Ask {
     deadline: Deadline,
 }
 
-/// What came of it.
-struct Answer {
-    testimony: Testimony,
-    view: Verified<View>,
-    there: Option<Verified<View>>,
-}
-
-/// What was heard of either kind.
-enum Heard {
-    View(Arc<dyn VantagePoint>, Box<Answer>),
-    Notary(Verified<NotaryReply>),
-}
-
-enum Failure {
-    Missing(Missing),
-    Lying(Box<Contradiction>),
-}
-
-impl From<Missing> for Failure {
-    fn from(missing: Missing) -> Self {
-        Failure::Missing(missing)
-    }
-}
-
 impl Ask {
     async fn run(self) -> Result<Answer, Failure> {
         let mut view = self.first_view().await?;
@@ -504,113 +446,4 @@ fn differing_address(local: &Observation, view: &View) -> Option<std::net::Socke
 /// How old the look of a view was when the view was made.
 fn age(view: &View) -> Duration {
     view.issued_at.since(view.now.at)
-}
-
-/// What has come in so far.
-struct Gathered {
-    evidence: Evidence,
-    vantages: Vec<Source>,
-    heard: Vec<bool>,
-    views: Vec<ReportedView>,
-    notaries: Vec<ReportedNotary>,
-    dropped: Vec<Dropped>,
-    missing: Vec<MissingView>,
-    proofs: Vec<Contradiction>,
-}
-
-impl Gathered {
-    fn new(mut evidence: Evidence, vantages: &[Source]) -> Self {
-        for source in vantages {
-            match source {
-                Source::Viewing(vantage) => {
-                    evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
-                }
-                Source::Notary(notary) => evidence.ask_notary(notary.id()),
-            }
-        }
-        Self {
-            evidence,
-            vantages: vantages.to_vec(),
-            heard: vec![false; vantages.len()],
-            views: Vec::new(),
-            notaries: Vec::new(),
-            dropped: Vec::new(),
-            missing: Vec::new(),
-            proofs: Vec::new(),
-        }
-    }
-
-    fn open(&self) -> Vec<VantageId> {
-        let unheard = self.vantages.iter().zip(&self.heard).filter(|(_, heard)| !**heard);
-        unheard.map(|(vantage, _)| vantage.id()).collect()
-    }
-
-    fn take(&mut self, index: usize, answer: Result<Heard, Failure>) {
-        let Some(source) = self.vantages.get(index).cloned() else { return };
-        if let Some(heard) = self.heard.get_mut(index) {
-            *heard = true;
-        }
-        match answer {
-            Ok(Heard::View(vantage, answer)) => self.take_view(vantage.as_ref(), *answer),
-            Ok(Heard::Notary(reply)) => self.take_reply(&source, reply),
-            Err(Failure::Missing(why)) => self.take_failure(&source, why),
-            Err(Failure::Lying(proof)) => {
-                self.take_failure(&source, Missing::Lying(proof.what));
-                self.proofs.push(*proof);
-            }
-        }
-    }
-
-    fn take_view(&mut self, vantage: &dyn VantagePoint, answer: Answer) {
-        let region = vantage.region().or_else(|| answer.view.content().region.clone());
-        self.evidence.ask(Asked { vantage: vantage.id(), region: region.clone(), rir: vantage.rir() });
-        self.evidence.add(answer.testimony);
-        self.views.push(ReportedView {
-            vantage: vantage.id(),
-            label: vantage.label(),
-            region,
-            view: answer.view,
-            there: answer.there,
-        });
-    }
-
-    fn take_reply(&mut self, source: &Source, reply: Verified<NotaryReply>) {
-        let testimony = reply.content().testimony(source.id());
-        self.evidence.add_notary(testimony.clone());
-        self.notaries.push(ReportedNotary { label: source.label(), testimony, reply });
-    }
-
-    fn take_failure(&mut self, source: &Source, why: Missing) {
-        let (vantage, label) = (source.id(), source.label());
-        if why.is_dropped() {
-            self.dropped.push(Dropped { vantage, label, why });
-        } else {
-            self.missing.push(MissingView { vantage, label, why });
-        }
-    }
-
-    /// Those not heard when the decision fell.
-    fn close(&mut self, deadline: Deadline) {
-        let why = if deadline.left().is_zero() { Missing::Timeout } else { Missing::NotNeeded };
-        for index in 0..self.vantages.len() {
-            if self.heard.get(index) == Some(&false) {
-                self.take(index, Err(Failure::Missing(why.clone())));
-            }
-        }
-    }
-
-    fn into_report(self, policy: &'static str, verdict: Verdict, elapsed: Duration) -> Report {
-        Report {
-            policy,
-            verdict,
-            own_word: None,
-            elapsed,
-            evidence: self.evidence,
-            views: self.views,
-            notaries: self.notaries,
-            dropped: self.dropped,
-            missing: self.missing,
-            proofs: self.proofs,
-        }
-    }
 }

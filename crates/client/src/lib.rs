@@ -2,6 +2,7 @@
 
 mod check;
 mod clock;
+mod gathered;
 mod http;
 mod node;
 mod notary;
