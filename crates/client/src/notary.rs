@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use md5::{Digest as _, Md5};
 use parallax_core::{BadService, Host, Scheme, ServiceId, VantageId};
-use parallax_proto::{LARGEST_REPLY, NotaryReply, Verified};
+use parallax_proto::{LARGEST_REPLY, LegacyKind, NotaryReply, Verified};
 use rsa::pkcs1::DecodeRsaPublicKey as _;
 use rsa::pkcs8::{DecodePublicKey as _, EncodePublicKey as _, LineEnding};
 use rsa::traits::PublicKeyParts as _;
@@ -141,13 +141,14 @@ impl OldNotary {
         // An address goes without brackets: names and addresses alike are signed as they were asked for.
         let host = service.host().address().map_or_else(|| service.host().to_string(), |address| address.to_string());
         let port = service.port();
-        let path = format!("/?host={host}&port={port}&service_type=2");
+        let kind = LegacyKind::Ssl.number();
+        let path = format!("/?host={host}&port={port}&service_type={kind}");
         loop {
             let at = (&self.address.host, self.address.port);
             match plain_get(at, &path, LARGEST_REPLY, deadline).await? {
                 (200, body) => {
                     let signed = |message: &[u8], signature: &[u8]| self.key.is_signature(message, signature);
-                    return Ok(NotaryReply::verify(&body, &format!("{host}:{port},2"), now(), signed)?);
+                    return Ok(NotaryReply::verify(&body, &format!("{host}:{port},{kind}"), now(), signed)?);
                 }
                 (404, _) if deadline.left() > PAUSE => tokio::time::sleep(PAUSE).await,
                 (404, _) => return Err(Missing::NoHistory),

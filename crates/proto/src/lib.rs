@@ -4,6 +4,7 @@
 mod descriptor;
 mod dns;
 mod jws;
+mod perspectives;
 mod perspectives_reply;
 mod signed;
 mod view;
@@ -15,6 +16,9 @@ pub use descriptor::{
 };
 pub use dns::{DNS_FORMAT, DnsReply, MAX_DNS_TYPES};
 pub use jws::BadSignature;
+pub use perspectives::{
+    BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyHistory, LegacyKind, LegacyParameters, LegacyRequest,
+};
 pub use perspectives_reply::{LARGEST_REPLY, NotaryReply, ReplyError};
 pub use signed::{SIGNATURE_HEADER, Signed, Verified};
 pub use view::{

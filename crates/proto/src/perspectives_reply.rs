@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use parallax_core::{Md5Fingerprint, Md5Span, NotaryTestimony, Timestamp, VantageId};
 
 use crate::CLOCK_SKEW;
+use crate::perspectives::{LegacyKind, signed_bytes};
 use crate::signed::{Signed, Verified};
 
 /// Bytes of the largest reply that is read.
@@ -85,20 +86,10 @@ impl NotaryReply {
         NotaryTestimony { vantage, spans: spans.collect() }
     }
 
-    /// `service 0x00 BLOCK…`, the blocks in the reverse of document order; `None` where a number does not fit its field.
+    /// What the signature is over; `None` where the number of spans does not fit its field.
     fn signed_bytes(&self, service: &str) -> Option<Vec<u8>> {
-        let mut bytes = [service.as_bytes(), &[0]].concat();
-        for key in self.keys.iter().rev() {
-            bytes.extend(u16::try_from(key.spans.len()).ok()?.to_be_bytes());
-            // The length of a fingerprint, and the constant 3.
-            bytes.extend([0, 16, 3]);
-            bytes.extend(key.fingerprint.as_bytes());
-            for (start, end) in &key.spans {
-                bytes.extend(start.to_be_bytes());
-                bytes.extend(end.to_be_bytes());
-            }
-        }
-        Some(bytes)
+        let fits = self.keys.iter().all(|key| u16::try_from(key.spans.len()).is_ok());
+        fits.then(|| signed_bytes(service, self.keys.iter().map(|key| (&key.fingerprint, key.spans.as_slice()))))
     }
 
     fn check(&self, now: Timestamp) -> Result<(), ReplyError> {
@@ -149,7 +140,7 @@ impl<'a> Reader<'a> {
     fn key(&mut self) -> Result<ReplyKey, ReplyError> {
         let [fp, kind] = self.open(b"<key", [b"fp", b"type"])?;
         let fingerprint = parse_fingerprint(fp).ok_or_else(|| self.wanted("fp with 16 bytes in hex and colons"))?;
-        if kind != b"ssl" {
+        if kind != LegacyKind::Ssl.name().as_bytes() {
             return Err(self.wanted("type=\"ssl\""));
         }
         self.expect(b">", ">")?;

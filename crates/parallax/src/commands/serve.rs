@@ -96,6 +96,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         rir: serve.rir.map(str::to_owned),
         operator: serve.operator.clone(),
         domain: serve.domain.clone(),
+        legacy: serve.legacy,
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
         ..NodeSettings::new(serve.data.clone())
     })
