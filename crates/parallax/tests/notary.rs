@@ -6,7 +6,7 @@
 mod notary;
 mod support;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use md5::{Digest as _, Md5};
 use notary::{Answer, Notary, Past, public_pem, reply};
@@ -154,6 +154,48 @@ async fn replies_that_do_not_hold_are_dropped_and_named() {
     notary.answer(Answer::Raw(200, good));
     let run = world.check(&[notary], &["--policy", "quorum"]);
     assert_eq!(run.status, 0, "the very reply holds: {run:?}");
+}
+
+/// The index page of a node.
+async fn page(address: std::net::SocketAddr) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    page
+}
+
+/// The key that a node shows once it is made.
+async fn shown_key(address: std::net::SocketAddr) -> String {
+    let (begin, end) = ("-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----");
+    loop {
+        let page = page(address).await;
+        if let Some((key, _)) = page.split_once(begin).and_then(|(_, rest)| rest.split_once(end)) {
+            return format!("{begin}{key}{end}\n");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_answers_as_an_old_notary_too() {
+    let world = World::start().await;
+    let node = world.lab.node_with(21, "eu-west", "RIPE", |settings| settings.legacy = true).await.unwrap();
+    let address = node.http().unwrap();
+    let key = tokio::time::timeout(Duration::from_secs(120), shown_key(address)).await.unwrap();
+    world.home.write("node.pem", &key);
+    let url = format!("perspectives+http://{address}#node.pem");
+    let run = world.run(&["check", "--policy", "quorum", "--json", "--vantage", &url, &world.service]);
+    assert_eq!(run.status, 0, "{run:?}");
+    let json = run.json();
+    assert_eq!((&json["rule"], &json["notaries"][0]["agrees"]), (&"quorum-held".into(), &"same-leaf".into()), "{json}");
+    // The same node under both names is two keys, and each is heard in its own way.
+    let node_url = node.url().to_string();
+    let both = ["check", "--policy", "quorum", "--json", "--vantage", &url, "--vantage", &node_url, &world.service];
+    let json = world.run(&both).json();
+    assert_eq!((&json["counts"]["asked"], &json["counts"]["agree"]), (&2.into(), &2.into()), "{json}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
