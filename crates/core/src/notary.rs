@@ -152,7 +152,7 @@ mod tests {
             first_seen: ago(days),
             last_seen: NOW,
         };
-        let history = History { spans: vec![span], authority: vec![] };
+        let history = History { spans: vec![span], ..History::default() };
         Testimony { vantage: id(n), issued_at: NOW, look: look(shows, None), there: None, history }
     }
 

@@ -281,9 +281,9 @@ pub(crate) enum VantageCommand {
 }
 
 const AFTER_ADD: &str = "\
-The part after # is the node's vantage id; the node prints it when it starts. An
-old Perspectives notary is perspectives+http://HOST:PORT#FILE, with the file that
-holds its public key in PEM; it is listed without being asked.
+The part after # is the node's vantage id; the node prints it when it starts.
+An old Perspectives notary is perspectives+http://HOST:PORT#FILE, with the file
+that holds its public key in PEM; it is listed without being asked.
 
 Examples:
   parallax vantage add https://192.0.2.7:8443#27f0…
@@ -341,10 +341,10 @@ pub(crate) struct VantageImportArgs {
 }
 
 const AFTER_ACCEPT: &str = "\
-The key that is accepted is trusted in every `check` of this service, whatever the
-vantage points say, and `check` says so each time. Another key gets the verdict that
-it would have got without. Under a pattern every key is trusted, an attacker's too,
-and nobody is asked: for intranets that no vantage point can reach.
+The accepted key is trusted in every `check` of this service, whatever the
+vantage points say, and `check` says so each time. Another key gets the verdict
+that it would have got without. Under a pattern every key is trusted, even an
+attacker's, and nobody is asked: for intranets that no vantage point can reach.
 A service whose host is called list or remove is written with its port.
 
 Exit status:
