@@ -7,18 +7,18 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parallax_core::{
-    Asked, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, Policy, ServiceId, Testimony,
+    Accepted, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId,
     VantageId, Verdict,
 };
 use parallax_probe::Prober;
-use parallax_proto::{
-    Contradiction, DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction,
-};
+use parallax_proto::{DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::now;
-use crate::report::{Dropped, MissingView, Report, ReportedView};
+use crate::gathered::{Answer, Failure, Gathered, Heard, Source};
+use crate::notary::OldNotary;
+use crate::report::Report;
 use crate::vantage::{Deadline, Missing, VantagePoint};
 
 /// How long a check may take when nothing else is said.
@@ -60,13 +60,14 @@ pub struct Checker {
 
 struct Inner {
     prober: Prober,
-    vantages: Vec<Arc<dyn VantagePoint>>,
+    vantages: Vec<Source>,
     policy: Policy,
     timeout: Duration,
     max_age: Duration,
     replies: Option<usize>,
     waits_for_all: bool,
     public_roots: bool,
+    own_word: OwnWord,
     remembered: Mutex<Remembered>,
 }
 
@@ -78,10 +79,20 @@ pub struct CheckerBuilder {
 impl CheckerBuilder {
     /// Adds a vantage point; one with an id that is there already is the same one and is asked once.
     pub fn vantage(mut self, vantage: Arc<dyn VantagePoint>) -> Self {
-        if self.inner.vantages.iter().all(|known| known.id() != vantage.id()) {
-            self.inner.vantages.push(vantage);
-        }
+        self.add(Source::Viewing(vantage));
         self
+    }
+
+    /// Adds an old notary: the policies `quorum` and `majority` hear it, the others show it.
+    pub fn notary(mut self, notary: OldNotary) -> Self {
+        self.add(Source::Notary(Arc::new(notary)));
+        self
+    }
+
+    fn add(&mut self, source: Source) {
+        if self.inner.vantages.iter().all(|known| known.id() != source.id()) {
+            self.inner.vantages.push(source);
+        }
     }
 
     /// The policy that decides; `evidence` when none is set.
@@ -122,6 +133,12 @@ impl CheckerBuilder {
         self
     }
 
+    /// What the user answers for: it is weighed after the policy, and shown in every verdict that it touches.
+    pub fn own_word(mut self, word: OwnWord) -> Self {
+        self.inner.own_word = word;
+        self
+    }
+
     /// The checker.
     pub fn build(self) -> Checker {
         Checker { inner: Arc::new(self.inner) }
@@ -141,6 +158,7 @@ impl Checker {
                 replies: None,
                 waits_for_all: false,
                 public_roots: true,
+                own_word: OwnWord::default(),
                 remembered: Mutex::default(),
             },
         }
@@ -159,7 +177,8 @@ impl Checker {
         }
     }
 
-    /// What everybody says, for those who decide themselves. Waits for all, or until the time is over.
+    /// What everybody says, for those who decide themselves. Waits for all, or until the time is over. Nobody is asked
+    /// about hosts at which the user accepts every key.
     pub async fn evidence(&self, service: &ServiceId) -> Evidence {
         self.gather(service, None).await.evidence
     }
@@ -171,7 +190,14 @@ impl Checker {
         let early = Some(policy).filter(|_| !self.inner.waits_for_all);
         let gathered = self.gather(service, early).await;
         let verdict = policy.decide(&gathered.evidence, now());
-        gathered.into_report(policy.name(), verdict, begun.elapsed())
+        let (verdict, own_word) = match self.inner.own_word.about(service) {
+            Some(accepted) => {
+                let (verdict, touched) = accepted.weigh(verdict, &gathered.evidence.local().now);
+                (verdict, Some(touched))
+            }
+            None => (verdict, None),
+        };
+        Report { own_word, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
     }
 
     /// The host keys that my own look met in a report about an SSH service, each with the verdict about it alone.
@@ -189,18 +215,33 @@ impl Checker {
         let inner = &self.inner;
         let (started, begun, deadline) = (now(), Instant::now(), Deadline::within(inner.timeout));
         let local = self.local_look(service, deadline);
-        let vantages = self.draw();
+        let asks = inner.own_word.about(service).is_none_or(Accepted::asks_network);
+        let vantages = if asks { self.draw() } else { Vec::new() };
         let mut answers = JoinSet::new();
-        for (index, vantage) in vantages.iter().enumerate() {
-            let ask = Ask {
-                inner: inner.clone(),
-                vantage: vantage.clone(),
-                service: service.clone(),
-                local: local.clone(),
-                begun,
-                deadline,
-            };
-            answers.spawn(async move { (index, ask.run().await) });
+        for (index, source) in vantages.iter().enumerate() {
+            let service = service.clone();
+            match source.clone() {
+                Source::Viewing(vantage) => {
+                    let ask = Ask {
+                        inner: inner.clone(),
+                        vantage: vantage.clone(),
+                        service,
+                        local: local.clone(),
+                        begun,
+                        deadline,
+                    };
+                    answers.spawn(async move {
+                        let answer = ask.run().await;
+                        (index, answer.map(|answer| Heard::View(vantage, Box::new(answer))))
+                    });
+                }
+                Source::Notary(notary) => {
+                    answers.spawn(async move {
+                        let reply = notary.ask(&service, deadline).await;
+                        (index, reply.map(Heard::Notary).map_err(Failure::Missing))
+                    });
+                }
+            }
         }
         let local = local.await;
         let mut evidence = Evidence::new(service.clone(), Look::clone(&local), started);
@@ -233,12 +274,12 @@ impl Checker {
     }
 
     /// Those who are asked. A draw takes a region that is not there yet before one that is.
-    fn draw(&self) -> Vec<Arc<dyn VantagePoint>> {
+    fn draw(&self) -> Vec<Source> {
         let all = &self.inner.vantages;
         let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
         let mut keyed: Vec<_> = all.iter().map(|vantage| (random::<8>(), vantage)).collect();
         keyed.sort_by_key(|(key, _)| *key);
-        let mut drawn: Vec<Arc<dyn VantagePoint>> = Vec::new();
+        let mut drawn: Vec<Source> = Vec::new();
         while drawn.len() < wanted {
             let new_region =
                 keyed.iter().position(|(_, vantage)| drawn.iter().all(|other| other.region() != vantage.region()));
@@ -271,24 +312,6 @@ struct Ask {
     /// When the check began.
     begun: Instant,
     deadline: Deadline,
-}
-
-/// What came of it.
-struct Answer {
-    testimony: Testimony,
-    view: Verified<View>,
-    there: Option<Verified<View>>,
-}
-
-enum Failure {
-    Missing(Missing),
-    Lying(Box<Contradiction>),
-}
-
-impl From<Missing> for Failure {
-    fn from(missing: Missing) -> Self {
-        Failure::Missing(missing)
-    }
 }
 
 impl Ask {
@@ -433,97 +456,4 @@ fn differing_address(local: &Observation, view: &View) -> Option<std::net::Socke
 /// How old the look of a view was when the view was made.
 fn age(view: &View) -> Duration {
     view.issued_at.since(view.now.at)
-}
-
-/// What has come in so far.
-struct Gathered {
-    evidence: Evidence,
-    vantages: Vec<Arc<dyn VantagePoint>>,
-    heard: Vec<bool>,
-    views: Vec<ReportedView>,
-    dropped: Vec<Dropped>,
-    missing: Vec<MissingView>,
-    proofs: Vec<Contradiction>,
-}
-
-impl Gathered {
-    fn new(mut evidence: Evidence, vantages: &[Arc<dyn VantagePoint>]) -> Self {
-        for vantage in vantages {
-            evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
-        }
-        Self {
-            evidence,
-            vantages: vantages.to_vec(),
-            heard: vec![false; vantages.len()],
-            views: Vec::new(),
-            dropped: Vec::new(),
-            missing: Vec::new(),
-            proofs: Vec::new(),
-        }
-    }
-
-    fn open(&self) -> Vec<VantageId> {
-        let unheard = self.vantages.iter().zip(&self.heard).filter(|(_, heard)| !**heard);
-        unheard.map(|(vantage, _)| vantage.id()).collect()
-    }
-
-    fn take(&mut self, index: usize, answer: Result<Answer, Failure>) {
-        let Some(vantage) = self.vantages.get(index).cloned() else { return };
-        if let Some(heard) = self.heard.get_mut(index) {
-            *heard = true;
-        }
-        match answer {
-            Ok(answer) => self.take_view(vantage.as_ref(), answer),
-            Err(Failure::Missing(why)) => self.take_failure(vantage.as_ref(), why),
-            Err(Failure::Lying(proof)) => {
-                self.take_failure(vantage.as_ref(), Missing::Lying(proof.what));
-                self.proofs.push(*proof);
-            }
-        }
-    }
-
-    fn take_view(&mut self, vantage: &dyn VantagePoint, answer: Answer) {
-        let region = vantage.region().or_else(|| answer.view.content().region.clone());
-        self.evidence.ask(Asked { vantage: vantage.id(), region: region.clone(), rir: vantage.rir() });
-        self.evidence.add(answer.testimony);
-        self.views.push(ReportedView {
-            vantage: vantage.id(),
-            label: vantage.label(),
-            region,
-            view: answer.view,
-            there: answer.there,
-        });
-    }
-
-    fn take_failure(&mut self, vantage: &dyn VantagePoint, why: Missing) {
-        let (vantage, label) = (vantage.id(), vantage.label());
-        if why.is_dropped() {
-            self.dropped.push(Dropped { vantage, label, why });
-        } else {
-            self.missing.push(MissingView { vantage, label, why });
-        }
-    }
-
-    /// Those not heard when the decision fell.
-    fn close(&mut self, deadline: Deadline) {
-        let why = if deadline.left().is_zero() { Missing::Timeout } else { Missing::NotNeeded };
-        for index in 0..self.vantages.len() {
-            if self.heard.get(index) == Some(&false) {
-                self.take(index, Err(Failure::Missing(why.clone())));
-            }
-        }
-    }
-
-    fn into_report(self, policy: &'static str, verdict: Verdict, elapsed: Duration) -> Report {
-        Report {
-            policy,
-            verdict,
-            elapsed,
-            evidence: self.evidence,
-            views: self.views,
-            dropped: self.dropped,
-            missing: self.missing,
-            proofs: self.proofs,
-        }
-    }
 }

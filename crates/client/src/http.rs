@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use parallax_core::{Host, VantageId};
 use parallax_proto::{SIGNATURE_HEADER, Signed};
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
@@ -77,15 +78,7 @@ impl Channel {
         path: &str,
     ) -> Result<http::Response<hyper::body::Incoming>, hyper::Error> {
         connection.ready().await?;
-        let mut request = http::Request::new(Empty::new());
-        if let Ok(uri) = path.parse() {
-            *request.uri_mut() = uri;
-        }
-        if let Ok(host) = self.url.authority().parse() {
-            request.headers_mut().insert(HOST, host);
-        }
-        request.headers_mut().insert(USER_AGENT, http::HeaderValue::from_static(USER_AGENT_NAME));
-        connection.send_request(request).await
+        connection.send_request(request(path, &self.url.authority())).await
     }
 
     async fn receive(
@@ -96,10 +89,7 @@ impl Channel {
     ) -> Result<Signed, Missing> {
         let (head, body) = response.into_parts();
         let limit = if head.status.is_success() { limit } else { LARGEST_PROBLEM };
-        let body = Limited::new(body, limit).collect().await.map_err(|error| {
-            if error.is::<LengthLimitError>() { Missing::TooLarge(limit) } else { Missing::Protocol(error.to_string()) }
-        })?;
-        let body = body.to_bytes();
+        let body = collect(body, limit).await?;
         self.keep(connection);
         if !head.status.is_success() {
             return Err(Missing::Refused { status: head.status.as_u16(), detail: problem_detail(&body) });
@@ -118,7 +108,7 @@ impl Channel {
 
     async fn connect(&self) -> Result<Connection, Missing> {
         let unreachable = |error: std::io::Error| Missing::Unreachable(sentence(&error));
-        let stream = self.connect_tcp().await?;
+        let stream = connect_tcp(self.url.host(), self.url.port()).await?;
         stream.set_nodelay(true).map_err(unreachable)?;
         let name = match self.url.host() {
             Host::Name(name) => {
@@ -127,23 +117,7 @@ impl Channel {
             Host::Address(address) => ServerName::from(*address),
         };
         let stream = self.connector.connect(name, stream).await.map_err(|error| self.tls_failure(&error))?;
-        let (sender, connection) = http1::Builder::new()
-            .max_headers(64)
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| Missing::Protocol(error.to_string()))?;
-        // Ends with the sender, or when the node closes.
-        tokio::spawn(connection);
-        Ok(sender)
-    }
-
-    async fn connect_tcp(&self) -> Result<TcpStream, Missing> {
-        let port = self.url.port();
-        let result = match self.url.host() {
-            Host::Address(address) => TcpStream::connect(SocketAddr::new(*address, port)).await,
-            Host::Name(name) => TcpStream::connect((name.as_str(), port)).await,
-        };
-        result.map_err(|error| Missing::Unreachable(sentence(&error)))
+        open(stream).await
     }
 
     fn tls_failure(&self, error: &std::io::Error) -> Missing {
@@ -162,6 +136,61 @@ impl Channel {
             _ => Missing::Unreachable(tls.to_string()),
         }
     }
+}
+
+/// One GET over plain HTTP on a connection of its own: the status, and a body of at most `limit` bytes.
+pub(crate) async fn plain_get(
+    (host, port): (&Host, u16),
+    path: &str,
+    limit: usize,
+    deadline: Deadline,
+) -> Result<(u16, Bytes), Missing> {
+    let exchange = async {
+        let mut connection = open(connect_tcp(host, port).await?).await?;
+        let response = connection.send_request(request(path, &format!("{host}:{port}"))).await;
+        let (head, body) = response.map_err(|error| Missing::Protocol(error.to_string()))?.into_parts();
+        let limit = if head.status.is_success() { limit } else { LARGEST_PROBLEM };
+        Ok((head.status.as_u16(), collect(body, limit).await?))
+    };
+    tokio::time::timeout_at(deadline.instant(), exchange).await.unwrap_or(Err(Missing::Timeout))
+}
+
+fn request(path: &str, authority: &str) -> http::Request<Empty<Bytes>> {
+    let mut request = http::Request::new(Empty::new());
+    if let Ok(uri) = path.parse() {
+        *request.uri_mut() = uri;
+    }
+    if let Ok(host) = authority.parse() {
+        request.headers_mut().insert(HOST, host);
+    }
+    request.headers_mut().insert(USER_AGENT, http::HeaderValue::from_static(USER_AGENT_NAME));
+    request
+}
+
+async fn collect(body: hyper::body::Incoming, limit: usize) -> Result<Bytes, Missing> {
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() { Missing::TooLarge(limit) } else { Missing::Protocol(error.to_string()) }
+    })?;
+    Ok(body.to_bytes())
+}
+
+async fn connect_tcp(host: &Host, port: u16) -> Result<TcpStream, Missing> {
+    let result = match host {
+        Host::Address(address) => TcpStream::connect(SocketAddr::new(*address, port)).await,
+        Host::Name(name) => TcpStream::connect((name.as_str(), port)).await,
+    };
+    result.map_err(|error| Missing::Unreachable(sentence(&error)))
+}
+
+async fn open(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, Missing> {
+    let (sender, connection) = http1::Builder::new()
+        .max_headers(64)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| Missing::Protocol(error.to_string()))?;
+    // Ends with the sender, or when the other side closes.
+    tokio::spawn(connection);
+    Ok(sender)
 }
 
 /// What the system said, in words and without its number.

@@ -2,8 +2,11 @@
 
 mod check;
 mod clock;
+mod gathered;
 mod http;
 mod node;
+mod notary;
+mod notary_list;
 mod pin;
 mod report;
 mod url;
@@ -11,6 +14,8 @@ mod vantage;
 
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT};
 pub use node::{Known, NoPin, NodeVantage};
-pub use report::{Dropped, MissingView, Report, ReportedView};
-pub use url::{BadVantageUrl, VantageUrl};
+pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
+pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
+pub use report::{Dropped, MissingView, Report, ReportedNotary, ReportedView};
+pub use url::{BadVantageUrl, NOTARY_SCHEME, VantageName, VantageUrl};
 pub use vantage::{Deadline, Missing, VantagePoint};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use parallax_core::{Evidence, ServiceId, VantageId, Verdict};
-use parallax_proto::{Contradiction, Verified, View};
+use parallax_core::{Accepted, Evidence, NotaryTestimony, ServiceId, Touched, VantageId, Verdict};
+use parallax_proto::{Contradiction, NotaryReply, Verified, View};
 use serde_json::{Value, json};
 
 use crate::vantage::Missing;
@@ -13,14 +13,18 @@ use crate::vantage::Missing;
 pub struct Report {
     /// The policy that decided.
     pub policy: &'static str,
-    /// Its verdict.
+    /// The verdict: the policy's own, or the user's word where that holds.
     pub verdict: Verdict,
+    /// How the user's own word bore on it, where the user gave one.
+    pub own_word: Option<Touched>,
     /// How long it took.
     pub elapsed: Duration,
     /// What it was decided from, the own look included.
     pub evidence: Evidence,
     /// The views that count, in order of arrival.
     pub views: Vec<ReportedView>,
+    /// What old notaries told, in order of arrival.
+    pub notaries: Vec<ReportedNotary>,
     /// Who answered, but nothing that may count.
     pub dropped: Vec<Dropped>,
     /// Who did not answer.
@@ -42,6 +46,17 @@ pub struct ReportedView {
     pub view: Verified<View>,
     /// Its look at my address, where one was asked for.
     pub there: Option<Verified<View>>,
+}
+
+/// What an old notary told.
+#[derive(Clone, Debug)]
+pub struct ReportedNotary {
+    /// Where it answers.
+    pub label: String,
+    /// Its id and its timespans.
+    pub testimony: NotaryTestimony,
+    /// The reply with its signature.
+    pub reply: Verified<NotaryReply>,
 }
 
 /// An answer that does not count.
@@ -91,7 +106,24 @@ impl Report {
         if let (Some(report), false) = (report.as_object_mut(), self.proofs.is_empty()) {
             report.insert("proofs".into(), self.proofs.iter().map(proof_to_json).collect());
         }
+        if let (Some(report), false) = (report.as_object_mut(), self.notaries.is_empty()) {
+            report.insert("notaries".into(), self.notaries.iter().map(|notary| self.notary_to_json(notary)).collect());
+        }
+        if let (Some(report), Some(touched)) = (report.as_object_mut(), &self.own_word) {
+            report.insert("accepted".into(), own_word_to_json(touched));
+        }
         report
+    }
+
+    fn notary_to_json(&self, notary: &ReportedNotary) -> Value {
+        let judged = self.verdict.judged.iter().find(|judged| judged.vantage == notary.testimony.vantage);
+        json!({
+            "vantage": notary.testimony.vantage,
+            "address": notary.label,
+            "agrees": judged.map(|judged| judged.agrees),
+            "word": judged.map(|judged| judged.word),
+            "spans": notary.testimony.spans,
+        })
     }
 
     fn view_to_json(&self, view: &ReportedView) -> Value {
@@ -108,6 +140,21 @@ impl Report {
         }
         shown
     }
+}
+
+fn own_word_to_json(touched: &Touched) -> Value {
+    let (service, key, hosts) = match &touched.accepted {
+        Accepted::Key { service, key, .. } => (Some(service), Some(key), None),
+        Accepted::AnyKey { hosts, .. } => (None, None, Some(hosts)),
+    };
+    json!({
+        "service": service,
+        "key": key,
+        "hosts": hosts,
+        "since": touched.accepted.since(),
+        "holds": touched.holds,
+        "without": { "verdict": touched.without.decision, "rule": touched.without.rule },
+    })
 }
 
 fn proof_to_json(proof: &Contradiction) -> Value {

@@ -1,8 +1,10 @@
 //! How a vantage point is named: a URL whose fragment pins it.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::notary::NotaryAddress;
 use parallax_core::{BadService, Host, Scheme, ServiceId, VantageId};
 
 /// `https://192.0.2.7:8443#<vantage id>`; the pin is missing only where it is still to be learned.
@@ -25,9 +27,45 @@ pub enum BadVantageUrl {
     /// There is more than host and port.
     #[error("a vantage point is https://HOST:PORT#VANTAGE-ID, without \"{0}\"")]
     Path(String),
+    /// There is nothing after `#`.
+    #[error("an old notary is perspectives+http://HOST:PORT#FILE, with the file that holds its public key in PEM")]
+    KeyFile,
     /// The pin is no vantage id.
     #[error("the pin after # is wrong: {0}")]
     Pin(#[from] parallax_core::BadHex),
+}
+
+/// What an old notary's URL begins with.
+pub const NOTARY_SCHEME: &str = "perspectives+http://";
+
+/// Any kind of vantage point, as a user names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VantageName {
+    /// A node behind its pin.
+    Node(VantageUrl),
+    /// An old notary, and the file with its public key: `perspectives+http://HOST:PORT#KEY.PEM`.
+    Notary {
+        /// Where it answers.
+        address: NotaryAddress,
+        /// The file with its key in PEM; `None` where the notary is listed already.
+        key_file: Option<PathBuf>,
+    },
+}
+
+impl FromStr for VantageName {
+    type Err = BadVantageUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadVantageUrl> {
+        let Some(rest) = text.trim().strip_prefix(NOTARY_SCHEME) else {
+            return text.parse().map(VantageName::Node);
+        };
+        let (address, file) = rest.split_once('#').map_or((rest, None), |(address, file)| (address, Some(file)));
+        if file == Some("") {
+            return Err(BadVantageUrl::KeyFile);
+        }
+        let address = address.strip_suffix('/').unwrap_or(address);
+        Ok(VantageName::Notary { address: address.parse()?, key_file: file.map(PathBuf::from) })
+    }
 }
 
 impl VantageUrl {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parallax_core::VantageId;
-use parallax_proto::{DescriptorError, Question, Verified, View, ViewError};
+use parallax_proto::{DescriptorError, Question, ReplyError, Verified, View, ViewError};
 use tokio::time::Instant;
 
 /// Until when an answer is of use.
@@ -86,6 +86,15 @@ pub enum Missing {
     /// Its view does not hold.
     #[error("{0}")]
     View(#[from] ViewError),
+    /// An old notary's reply does not hold.
+    #[error("{0}")]
+    Reply(#[from] ReplyError),
+    /// An old notary has nothing to tell.
+    #[error("it knows nothing of this service yet; it may be looking now")]
+    NoHistory,
+    /// An old notary can't be asked this.
+    #[error("old notaries are asked about TLS services alone")]
+    NotForNotaries,
     /// Its answer is larger than any may be.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -102,11 +111,14 @@ impl Missing {
             | Missing::Timeout
             | Missing::NotNeeded
             | Missing::Refused { .. }
+            | Missing::NoHistory
+            | Missing::NotForNotaries
             | Missing::Protocol(_) => false,
             Missing::WrongPin { .. }
             | Missing::Certificate(_)
             | Missing::Descriptor(_)
             | Missing::View(_)
+            | Missing::Reply(_)
             | Missing::TooLarge(_)
             | Missing::Lying(_) => true,
         }

@@ -4,6 +4,7 @@ use crate::dns::DnsAnswers;
 use crate::history::History;
 use crate::host_key::HostKeyKind;
 use crate::id::VantageId;
+use crate::notary::NotaryTestimony;
 use crate::observation::{Look, Met, Observation};
 use crate::service::ServiceId;
 use crate::time::Timestamp;
@@ -43,12 +44,23 @@ pub struct Evidence {
     public_roots: bool,
     asked: Vec<Asked>,
     views: Vec<Testimony>,
+    asked_notaries: Vec<VantageId>,
+    notaries: Vec<NotaryTestimony>,
 }
 
 impl Evidence {
     /// Evidence without views. `started` is when this check began: what a vantage point saw from then on is not memory.
     pub fn new(service: ServiceId, local: Look, started: Timestamp) -> Self {
-        Self { service, local, started, public_roots: true, asked: Vec::new(), views: Vec::new() }
+        Self {
+            service,
+            local,
+            started,
+            public_roots: true,
+            asked: Vec::new(),
+            views: Vec::new(),
+            asked_notaries: Vec::new(),
+            notaries: Vec::new(),
+        }
     }
 
     /// Nobody is public (`roots = none`): only the network decides.
@@ -76,6 +88,21 @@ impl Evidence {
             Some(known) => *known = testimony,
             None => self.views.push(testimony),
         }
+    }
+
+    /// Notes that an old notary was asked. It is not among [`Evidence::asked`]: there only those count who can vouch
+    /// for a key.
+    pub fn ask_notary(&mut self, vantage: VantageId) {
+        if !self.asked_notaries.contains(&vantage) {
+            self.asked_notaries.push(vantage);
+        }
+    }
+
+    /// Adds what an old notary testifies; a later testimony of the same one replaces the earlier.
+    pub fn add_notary(&mut self, testimony: NotaryTestimony) {
+        self.ask_notary(testimony.vantage);
+        self.notaries.retain(|known| known.vantage != testimony.vantage);
+        self.notaries.push(testimony);
     }
 
     /// Removes a testimony; the vantage point stays among the asked.
@@ -136,5 +163,15 @@ impl Evidence {
     /// The testimonies, one for each vantage point at most, in order of arrival.
     pub fn views(&self) -> &[Testimony] {
         &self.views
+    }
+
+    /// The old notaries that were asked, each once.
+    pub fn asked_notaries(&self) -> &[VantageId] {
+        &self.asked_notaries
+    }
+
+    /// What the old notaries testify, one for each at most.
+    pub fn notaries(&self) -> &[NotaryTestimony] {
+        &self.notaries
     }
 }

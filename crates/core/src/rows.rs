@@ -134,6 +134,7 @@ mod tests {
             not_before: at,
             not_after: at,
             ca_id: CaId::Key(print),
+            host_keys: Vec::new(),
             public_ca: PublicCa::UnknownIssuer,
         };
         Look {

@@ -84,6 +84,8 @@ pub enum Rule {
     MpicCorroborated,
     /// `mpic`: too many places see another key.
     MpicDiffers,
+    /// The user's own word, whatever the policy says ([`crate::Accepted`]). No policy fires it.
+    Accepted,
 }
 
 impl Rule {
@@ -112,6 +114,7 @@ impl Rule {
             Rule::NotUnanimous => "not-unanimous",
             Rule::MpicCorroborated => "mpic-corroborated",
             Rule::MpicDiffers => "mpic-differs",
+            Rule::Accepted => "accepted",
         }
     }
 }

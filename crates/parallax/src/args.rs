@@ -58,6 +58,8 @@ pub(crate) enum Command {
     Export(ExportArgs),
     /// Take over what another node or an old notary remembered
     Import(ImportArgs),
+    /// Take a key for right by your own word (accepted.toml)
+    Accept(AcceptArgs),
     /// Show the configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell
@@ -131,7 +133,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) trust_first: bool,
 
-    /// Print nothing; the exit status is the verdict
+    /// Print no verdict; the exit status is it
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
 
@@ -333,12 +335,16 @@ pub(crate) enum VantageCommand {
     Add(VantageAddArgs),
     /// Show the list
     List(VantageListArgs),
-    /// Take a node off the list
+    /// Take a vantage point off the list
     Remove(VantageRemoveArgs),
+    /// List the old notaries of a notary list file
+    Import(VantageImportArgs),
 }
 
 const AFTER_ADD: &str = "\
 The part after # is the node's vantage id; the node prints it when it starts.
+An old Perspectives notary is perspectives+http://HOST:PORT#FILE, with the file
+that holds its public key in PEM; it is listed without being asked.
 
 Examples:
   parallax vantage add https://192.0.2.7:8443#27f0…
@@ -348,7 +354,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_ADD)]
 pub(crate) struct VantageAddArgs {
-    /// The node, https://HOST:PORT#ID
+    /// The node, https://HOST:PORT#ID, or an old notary
     #[arg(value_name = "URL")]
     pub(crate) url: String,
 
@@ -374,7 +380,7 @@ pub(crate) struct VantageListArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax vantage remove https://192.0.2.7:8443")]
 pub(crate) struct VantageRemoveArgs {
-    /// The node's URL, with or without its id, or its whole vantage id
+    /// Its URL, with or without what follows the #, or its whole vantage id
     #[arg(value_name = "URL|ID")]
     pub(crate) which: String,
 }
@@ -580,6 +586,93 @@ pub(crate) struct ImportArgs {
     data: DataArgs,
 }
 
+const AFTER_VANTAGE_IMPORT: &str = "\
+The file has for each notary a line HOST:PORT and below it its public key in PEM;
+lines that begin with # are comments. A file with a mistake changes nothing.
+
+Example:
+  parallax vantage import http_notary_list.txt";
+
+/// What `vantage import` is told.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_VANTAGE_IMPORT)]
+pub(crate) struct VantageImportArgs {
+    /// The notary list file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) file: PathBuf,
+}
+
+const AFTER_ACCEPT: &str = "\
+The accepted key is trusted in every `check` of this service, whatever the
+vantage points say, and `check` says so each time. Another key gets the verdict
+that it would have got without. Under a pattern every key is trusted, even an
+attacker's, and nobody is asked: for intranets that no vantage point can reach.
+A service whose host is called list or remove is written with its port.
+
+Exit status:
+  0  accepted      1  no proved key was met, or another was accepted before
+  2  wrong use
+
+Examples:
+  parallax accept nas.example:5001
+  parallax accept --key 627c5472… nas.example:5001
+  parallax accept --pattern '*.corp.example'
+  parallax accept remove nas.example:5001";
+
+/// Take a key for right by your own word (accepted.toml).
+///
+/// Looks once, shows what it met, and accepts that key for this service.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_ACCEPT, args_conflicts_with_subcommands = true, arg_required_else_help = true)]
+pub(crate) struct AcceptArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<AcceptCommand>,
+
+    #[arg(value_name = "SERVICE", required_unless_present = "pattern", help = "A host, host:port, [v6]:port or URL")]
+    pub(crate) service: Option<String>,
+
+    /// Accept this key (64 hex digits, as --json prints it) and do not look
+    #[arg(long, value_name = "FINGERPRINT")]
+    pub(crate) key: Option<String>,
+
+    /// Accept every key at these hosts: a host, or *. and a name for all below it
+    #[arg(long, value_name = "HOSTS", conflicts_with_all = ["service", "key"])]
+    pub(crate) pattern: Option<String>,
+
+    #[command(flatten)]
+    look: LookArgs,
+
+    /// The time limit, such as 5s or 800ms
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AcceptCommand {
+    /// Show what is accepted
+    List(AcceptListArgs),
+    /// Take your word back
+    Remove(AcceptRemoveArgs),
+}
+
+/// Flags of `accept list`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax accept list --json")]
+pub(crate) struct AcceptListArgs {
+    /// Print JSON, with whole keys
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `accept remove` is told.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax accept remove nas.example:5001")]
+pub(crate) struct AcceptRemoveArgs {
+    /// The service or the pattern that was accepted
+    #[arg(value_name = "SERVICE|PATTERN")]
+    pub(crate) which: String,
+}
+
 /// What is below `config`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  parallax config show")]
@@ -660,6 +753,13 @@ impl SshKnownHostsArgs {
             (&settings::TIMEOUT, &self.timeout),
         ]);
         [own, self.look.flags()].concat()
+    }
+}
+
+impl AcceptArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        [flags([(&settings::TIMEOUT, &self.timeout)]), self.look.flags()].concat()
     }
 }
 

@@ -1,9 +1,11 @@
 //! The `parallax` command: arguments, configuration, output. The work is done by the crates below it.
 
+mod accepted;
 mod args;
 mod clock;
 mod commands;
 mod failure;
+mod kept;
 mod lines;
 mod logs;
 mod output;
@@ -43,6 +45,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Scan(args) => commands::scan::run(args, config),
         Command::Export(args) => commands::export::run(args, config),
         Command::Import(args) => commands::import::run(args, config),
+        Command::Accept(args) => commands::accept::run(args, config),
         Command::Config(args) => commands::config::run(args, config),
         Command::Completions(args) => commands::packaging::completions(args),
         Command::Man(args) => commands::packaging::man(args),

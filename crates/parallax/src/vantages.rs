@@ -1,18 +1,13 @@
 //! `vantages.toml`: the vantage points that `check` asks when none are named.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use parallax_client::{Known, VantageUrl};
+use parallax_client::{BadNotaryKey, Known, NotaryAddress, NotaryKey, OldNotary, VantageUrl};
 use parallax_core::{Timestamp, VantageId};
 use parallax_proto::{Descriptor, StatementKey};
 use serde::{Deserialize, Serialize, de};
 
-/// What stands above the list.
-const HEADER: &str = "# The vantage points that `parallax check` asks when none are named.\n\
-                      # Kept by `parallax vantage add`, `list` and `remove`.\n\n";
+use crate::kept::{Kept, KeptError};
 
 /// A longer list was not made by this program.
 const MOST: usize = 1000;
@@ -24,6 +19,36 @@ pub(crate) struct Vantages {
     /// In the order in which they were added.
     #[serde(default, rename = "vantage", skip_serializing_if = "Vec::is_empty")]
     pub(crate) entries: Vec<Entry>,
+    /// Old notaries, in the order in which they were added.
+    #[serde(default, rename = "notary", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notaries: Vec<NotaryEntry>,
+}
+
+/// One old notary, with the key that its replies are verified by.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NotaryEntry {
+    /// Where it answers, `host:port`.
+    #[serde(with = "as_text")]
+    pub(crate) address: NotaryAddress,
+    /// Its id: SHA-256 of its key.
+    pub(crate) vantage: VantageId,
+    /// Its public key in PEM.
+    pub(crate) key: String,
+    /// When it was added.
+    pub(crate) added: Timestamp,
+}
+
+impl NotaryEntry {
+    /// The entry of a notary whose key was read.
+    pub(crate) fn new(notary: &OldNotary, added: Timestamp) -> Self {
+        Self { address: notary.address().clone(), vantage: notary.id(), key: notary.key().to_pem(), added }
+    }
+
+    /// The notary, to be asked.
+    pub(crate) fn notary(&self) -> Result<OldNotary, BadNotaryKey> {
+        Ok(OldNotary::new(self.address.clone(), NotaryKey::from_pem(&self.key)?))
+    }
 }
 
 /// One vantage point. `url` carries the pin; the rest is what its descriptor said and saves a question.
@@ -31,7 +56,7 @@ pub(crate) struct Vantages {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Entry {
     /// Where it answers and who it must be.
-    #[serde(with = "url_text")]
+    #[serde(with = "as_text")]
     pub(crate) url: VantageUrl,
     /// Its id: the pin of `url`.
     pub(crate) vantage: VantageId,
@@ -52,14 +77,21 @@ pub(crate) struct Entry {
     pub(crate) added: Timestamp,
 }
 
-mod url_text {
-    use super::{Deserialize as _, VantageUrl, de};
+mod as_text {
+    use std::fmt::Display;
+    use std::str::FromStr;
 
-    pub(super) fn serialize<S: serde::Serializer>(url: &VantageUrl, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(url)
+    use super::{Deserialize as _, de};
+
+    pub(super) fn serialize<T: Display, S: serde::Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<VantageUrl, D::Error> {
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: serde::Deserializer<'de>,
+    {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
     }
 }
@@ -67,18 +99,16 @@ mod url_text {
 /// Why the list can't be used. One sentence each.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum VantagesError {
-    #[error("{} can't be read: {why}", file.display())]
-    Unreadable { file: PathBuf, why: io::Error },
-    #[error("{} can't be written: {why}", file.display())]
-    Unwritable { file: PathBuf, why: io::Error },
-    #[error("{} line {line}: {why}", file.display())]
-    Malformed { file: PathBuf, line: usize, why: String },
+    #[error(transparent)]
+    File(#[from] KeptError),
     #[error("{}: {url} is pinned to another id than {vantage}; correct the entry, or remove and add it again", file.display())]
     PinMismatch { file: PathBuf, url: String, vantage: VantageId },
     #[error(
         "{address} is pinned to {pinned} and not to {met}: either it is another node now, or somebody is in between; if its operator confirms the new id, run `parallax vantage remove {pinned}` first"
     )]
     OtherPin { address: String, pinned: VantageId, met: VantageId },
+    #[error("{}: the key of the notary {address} is wrong: {why}", file.display())]
+    NotaryKey { file: PathBuf, address: NotaryAddress, why: String },
     #[error("{0} vantage points are listed, and no list may be longer")]
     TooMany(usize),
 }
@@ -109,58 +139,68 @@ impl Entry {
     }
 }
 
-impl Vantages {
-    /// Reads the list; one that is not there is empty.
-    pub(crate) fn read(file: &Path) -> Result<Self, VantagesError> {
-        match fs::read_to_string(file) {
-            Ok(text) => Self::parse(file, &text),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
-            Err(why) => Err(VantagesError::Unreadable { file: file.into(), why }),
-        }
-    }
+impl Kept for Vantages {
+    const HEADER: &'static str = "# The vantage points that `parallax check` asks when none are named.\n\
+                                  # Kept by `parallax vantage add`, `list` and `remove`.\n\n";
 
-    fn parse(file: &Path, text: &str) -> Result<Self, VantagesError> {
-        let list: Self = toml::from_str(text).map_err(|error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let line = 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count();
-            VantagesError::Malformed { file: file.into(), line, why: error.message().replace('\n', ", ") }
-        })?;
-        if list.entries.len() > MOST {
-            return Err(VantagesError::TooMany(list.entries.len()));
+    type Error = VantagesError;
+
+    fn check(&self, file: &Path) -> Result<(), VantagesError> {
+        if self.len() > MOST {
+            return Err(VantagesError::TooMany(self.len()));
+        }
+        for entry in &self.notaries {
+            let why = match entry.notary() {
+                Ok(notary) if notary.id() == entry.vantage => continue,
+                Ok(notary) => format!("its id is {}, and not {}", notary.id(), entry.vantage),
+                Err(why) => why.to_string(),
+            };
+            return Err(VantagesError::NotaryKey { file: file.into(), address: entry.address.clone(), why });
         }
         // The pin is what everything hangs on; one that was edited in one place only is no pin.
-        match list.entries.iter().find(|entry| entry.url.pin() != Some(entry.vantage)) {
+        match self.entries.iter().find(|entry| entry.url.pin() != Some(entry.vantage)) {
             Some(Entry { url, vantage, .. }) => {
                 Err(VantagesError::PinMismatch { file: file.into(), url: url.to_string(), vantage: *vantage })
             }
-            None => Ok(list),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Vantages {
+    fn len(&self) -> usize {
+        self.entries.len() + self.notaries.len()
+    }
+
+    /// Adds an old notary. The address of one that is pinned to a key is never pinned to another.
+    pub(crate) fn add_notary(&mut self, entry: NotaryEntry) -> Result<Added, VantagesError> {
+        let taken = self.notaries.iter().find(|known| known.address == entry.address && known.vantage != entry.vantage);
+        if let Some(other) = taken {
+            let address = entry.address.to_string();
+            return Err(VantagesError::OtherPin { address, pinned: other.vantage, met: entry.vantage });
+        }
+        let is_full = self.len() >= MOST;
+        match self.notaries.iter_mut().find(|known| known.vantage == entry.vantage) {
+            Some(known) => {
+                known.address = entry.address;
+                Ok(Added::Renewed)
+            }
+            None if is_full => Err(VantagesError::TooMany(MOST)),
+            None => {
+                self.notaries.push(entry);
+                Ok(Added::New)
+            }
         }
     }
 
-    /// Changes the list under a lock, so that two commands at once lose nothing, and replaces the file in one step.
-    pub(crate) fn change<T>(
-        file: &Path,
-        change: impl FnOnce(&mut Self) -> Result<T, VantagesError>,
-    ) -> Result<T, VantagesError> {
-        // A link stays one: what it points to is replaced.
-        let file = &fs::canonicalize(file).unwrap_or_else(|_| file.into());
-        let unwritable = |why| VantagesError::Unwritable { file: file.clone(), why };
-        let directory = lock_directory(file).map_err(unwritable)?;
-        let mut list = Self::read(file)?;
-        let done = change(&mut list)?;
-        list.write(file, &directory).map_err(unwritable)?;
-        Ok(done)
-    }
-
-    fn write(&self, file: &Path, directory: &File) -> io::Result<()> {
-        let body = toml::to_string(self).map_err(io::Error::other)?;
-        let beside = file.with_extension("toml.new");
-        let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&beside)?;
-        new.write_all(HEADER.as_bytes())?;
-        new.write_all(body.as_bytes())?;
-        new.sync_all()?;
-        fs::rename(&beside, file)?;
-        directory.sync_all()
+    /// Removes the old notary with this id or at this address, and returns what went.
+    pub(crate) fn remove_notary(&mut self, which: &Which) -> Vec<NotaryEntry> {
+        let is = |entry: &NotaryEntry| match which {
+            Which::Id(id) => entry.vantage == *id,
+            Which::Notary(address) => entry.address == *address,
+            Which::Url(_) => false,
+        };
+        self.notaries.extract_if(.., |entry| is(entry)).collect()
     }
 
     /// Adds a vantage point, or renews what is known of it. The address of one that is pinned is never pinned to
@@ -172,7 +212,7 @@ impl Vantages {
         {
             return Err(VantagesError::OtherPin { address, pinned: other.vantage, met: entry.vantage });
         }
-        let is_full = self.entries.len() >= MOST;
+        let is_full = self.len() >= MOST;
         match self.entries.iter_mut().find(|known| known.vantage == entry.vantage) {
             Some(known) => {
                 *known = Entry { added: known.added, ..entry };
@@ -213,12 +253,15 @@ pub(crate) enum Which {
     Id(VantageId),
     /// By its address, and its pin where one is given.
     Url(VantageUrl),
+    /// An old notary by its address.
+    Notary(NotaryAddress),
 }
 
 impl Which {
     fn is(&self, entry: &Entry) -> bool {
         match self {
             Self::Id(id) => entry.vantage == *id,
+            Self::Notary(_) => false,
             Self::Url(url) => {
                 entry.url.authority() == url.authority() && url.pin().is_none_or(|pin| pin == entry.vantage)
             }
@@ -226,17 +269,9 @@ impl Which {
     }
 }
 
-/// The directory of the file, made if need be and locked until it is dropped.
-fn lock_directory(file: &Path) -> io::Result<File> {
-    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(directory)?;
-    let directory = File::open(directory)?;
-    directory.lock()?;
-    Ok(directory)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt as _;
     use std::time::Duration;
 
@@ -285,7 +320,10 @@ mod tests {
 
     #[test]
     fn removed_by_id_or_address() {
-        let list = || Vantages { entries: vec![entry(1, "192.0.2.1:8443"), entry(2, "192.0.2.2:8443")] };
+        let list = || Vantages {
+            entries: vec![entry(1, "192.0.2.1:8443"), entry(2, "192.0.2.2:8443")],
+            ..Vantages::default()
+        };
         let id = VantageId::from_bytes([1; 32]);
         let removed = |which| list().remove(&which).len();
         assert_eq!(removed(Which::Id(id)), 1);
@@ -322,7 +360,8 @@ mod tests {
 
     #[test]
     fn what_was_edited_wrongly_is_named() {
-        let good = toml::to_string(&Vantages { entries: vec![entry(1, "192.0.2.1:8443")] }).unwrap();
+        let good =
+            toml::to_string(&Vantages { entries: vec![entry(1, "192.0.2.1:8443")], ..Vantages::default() }).unwrap();
         let one = VantageId::from_bytes([1; 32]).to_string();
         let two = VantageId::from_bytes([2; 32]).to_string();
         for (text, part) in [

@@ -5,6 +5,7 @@ mod descriptor;
 mod dns;
 mod jws;
 mod perspectives;
+mod perspectives_reply;
 mod signed;
 mod view;
 
@@ -18,6 +19,7 @@ pub use jws::BadSignature;
 pub use perspectives::{
     BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyHistory, LegacyKind, LegacyParameters, LegacyRequest,
 };
+pub use perspectives_reply::{LARGEST_REPLY, NotaryReply, ReplyError};
 pub use signed::{SIGNATURE_HEADER, Signed, Verified};
 pub use view::{
     Contradiction, DEFAULT_MAX_AGE, DEFAULT_WAIT, Expected, LARGEST_VIEW, LONGEST_NONCE, LONGEST_WAIT, Question,

@@ -50,11 +50,11 @@ impl LegacyKind {
         }
     }
 
-    /// How such a service is spoken to; `None` while nothing here looks at that kind.
-    pub const fn scheme(self) -> Option<Scheme> {
+    /// How such a service is spoken to.
+    pub const fn scheme(self) -> Scheme {
         match self {
-            Self::Ssh => None,
-            Self::Ssl => Some(Scheme::Tls),
+            Self::Ssh => Scheme::Ssh,
+            Self::Ssl => Scheme::Tls,
         }
     }
 
@@ -145,7 +145,7 @@ impl LegacyRequest {
         let kind = kind.map_or(Some(LegacyKind::Ssl), LegacyKind::parse).ok_or(BadLegacyRequest::Type)?;
         let port = port.map_or(Some(kind.default_port()), parse_port).ok_or(BadLegacyRequest::Port)?;
         // The rules for hosts are the same for all schemes.
-        let scheme = kind.scheme().unwrap_or(Scheme::Tls);
+        let scheme = kind.scheme();
         let canonical = ServiceId::new(scheme, host, port).map_err(|_| BadLegacyRequest::Host)?;
         Ok(Self { host: host.to_owned(), port, kind, canonical })
     }
@@ -160,9 +160,9 @@ impl LegacyRequest {
         self.kind
     }
 
-    /// The service itself, all spellings folded into one; `None` while nothing here looks at that kind.
-    pub fn service(&self) -> Option<&ServiceId> {
-        self.kind.scheme().map(|_| &self.canonical)
+    /// The service itself, all spellings folded into one.
+    pub fn service(&self) -> &ServiceId {
+        &self.canonical
     }
 
     /// Whether the host is spelt as this node spells it: then the signature can be kept for everybody.
@@ -208,19 +208,7 @@ impl LegacyHistory {
     /// The bytes under the signature: the service id, a zero byte, and a block for each key, the last of the document
     /// first. Numbers are big-endian.
     pub fn signed_bytes(&self, service_id: &str) -> Vec<u8> {
-        let mut bytes = service_id.as_bytes().to_vec();
-        bytes.push(0);
-        for (print, spans) in self.keys().rev() {
-            bytes.extend(u16::try_from(spans.len()).unwrap_or(u16::MAX).to_be_bytes());
-            // The length of the fingerprint, and 3 for every type of service.
-            bytes.extend([0, 16, 3]);
-            bytes.extend(print.as_bytes());
-            for (start, end) in spans {
-                bytes.extend(start.to_be_bytes());
-                bytes.extend(end.to_be_bytes());
-            }
-        }
-        bytes
+        signed_bytes(service_id, self.keys())
     }
 
     /// The reply to the byte: no XML declaration, tabs, a newline after every element, attributes in alphabetical order.
@@ -240,6 +228,26 @@ impl LegacyHistory {
         xml.push_str("</notary_reply>\n");
         xml
     }
+}
+
+/// The bytes under the signature of a reply with these keys, in the order of the document; a key has at most 65,535 spans.
+pub(crate) fn signed_bytes<'a>(
+    service_id: &str,
+    keys: impl DoubleEndedIterator<Item = (&'a Md5Fingerprint, &'a [(u32, u32)])>,
+) -> Vec<u8> {
+    let mut bytes = service_id.as_bytes().to_vec();
+    bytes.push(0);
+    for (print, spans) in keys.rev() {
+        bytes.extend(u16::try_from(spans.len()).unwrap_or(u16::MAX).to_be_bytes());
+        // The length of the fingerprint, and 3 for every type of service.
+        bytes.extend([0, 16, 3]);
+        bytes.extend(print.as_bytes());
+        for (start, end) in spans {
+            bytes.extend(start.to_be_bytes());
+            bytes.extend(end.to_be_bytes());
+        }
+    }
+    bytes
 }
 
 fn colons(print: &Md5Fingerprint) -> String {
@@ -329,18 +337,18 @@ mod tests {
     #[test]
     fn requests_and_the_spelling_they_are_signed_over() {
         for (query, id, service) in [
-            ("host=example.com", "example.com:443,2", Some("tls://example.com:443")),
-            ("host=example.com&", "example.com:443,2", Some("tls://example.com:443")),
-            ("port=8443&host=EXAMPLE.com.&service_type=2", "EXAMPLE.com.:8443,2", Some("tls://example.com:8443")),
-            ("host=example.com&service_type=1", "example.com:22,1", None),
-            ("host=%65xample.com", "example.com:443,2", Some("tls://example.com:443")),
-            ("host=192.0.2.7", "192.0.2.7:443,2", Some("tls://192.0.2.7:443")),
-            ("host=2001:DB8::1", "2001:DB8::1:443,2", Some("tls://[2001:db8::1]:443")),
-            ("host=b%C3%BCcher.example", "bücher.example:443,2", Some("tls://xn--bcher-kva.example:443")),
+            ("host=example.com", "example.com:443,2", "tls://example.com:443"),
+            ("host=example.com&", "example.com:443,2", "tls://example.com:443"),
+            ("port=8443&host=EXAMPLE.com.&service_type=2", "EXAMPLE.com.:8443,2", "tls://example.com:8443"),
+            ("host=example.com&service_type=1", "example.com:22,1", "ssh://example.com:22"),
+            ("host=%65xample.com", "example.com:443,2", "tls://example.com:443"),
+            ("host=192.0.2.7", "192.0.2.7:443,2", "tls://192.0.2.7:443"),
+            ("host=2001:DB8::1", "2001:DB8::1:443,2", "tls://[2001:db8::1]:443"),
+            ("host=b%C3%BCcher.example", "bücher.example:443,2", "tls://xn--bcher-kva.example:443"),
         ] {
             let request = request(query).unwrap();
             assert_eq!(request.service_id(), id, "{query}");
-            assert_eq!(request.service().map(ToString::to_string).as_deref(), service, "{query}");
+            assert_eq!(request.service().to_string(), service, "{query}");
             assert_eq!(request.is_canonical(), id == "192.0.2.7:443,2" || id.starts_with("example.com:"), "{query}");
         }
     }

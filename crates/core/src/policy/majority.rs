@@ -3,18 +3,20 @@
 use super::{Share, Tally, plain_verdict};
 use crate::evidence::Evidence;
 use crate::id::VantageId;
+use crate::notary;
 use crate::verdict::{Decision, Rule, Verdict};
 
 pub(super) fn decide(evidence: &Evidence, threshold: Share, min_views: usize) -> Verdict {
     let tally = Tally::of(evidence);
-    let (agree, looks) = (tally.agree, tally.looks.len());
+    let (by_md5, not_by_md5) = notary::tally(evidence);
+    let (agree, looks) = (tally.agree + by_md5, tally.looks.len() + by_md5 + not_by_md5);
     if tally.mine.is_none() {
         return plain_verdict(evidence, Decision::Undecided, Rule::NotEnough, vec![super::reasons::no_key(evidence)]);
     }
     if looks < min_views.max(1) {
         let reason = format!(
             "{looks} of {} asked saw a key; this policy wants at least {}.",
-            evidence.asked().len(),
+            evidence.asked().len() + evidence.asked_notaries().len(),
             min_views.max(1)
         );
         return plain_verdict(evidence, Decision::Undecided, Rule::NotEnough, vec![reason]);
@@ -29,7 +31,9 @@ pub(super) fn decide(evidence: &Evidence, threshold: Share, min_views: usize) ->
 
 pub(super) fn is_settled(evidence: &Evidence, threshold: Share, min_views: usize, open: &[VantageId]) -> bool {
     let tally = Tally::of(evidence);
-    let (agree, looks, open, least) = (tally.agree, tally.looks.len(), open.len(), min_views.max(1));
+    let (by_md5, not_by_md5) = notary::tally(evidence);
+    let (agree, looks) = (tally.agree + by_md5, tally.looks.len() + by_md5 + not_by_md5);
+    let (open, least) = (open.len(), min_views.max(1));
     if tally.mine.is_none() || looks + open < least {
         return true;
     }

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use crate::evidence::{Evidence, Testimony};
 use crate::id::VantageId;
+use crate::notary;
 use crate::observation::{Met, Observation};
 use crate::time::Timestamp;
 use crate::verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
@@ -86,22 +87,29 @@ impl Policy {
     /// Decides. Views that contradict their own vantage point were dropped before (`lying-vantage`).
     pub fn decide(&self, evidence: &Evidence, now: Timestamp) -> Verdict {
         let evidence = &*host_keys::aligned(evidence);
-        match self {
+        let mut verdict = match self {
             Policy::Evidence { accept_private } => evidence::decide(evidence, *accept_private, now),
             Policy::Majority { threshold, min_views } => majority::decide(evidence, *threshold, *min_views),
             Policy::Quorum { threshold, min_duration } => quorum::decide(evidence, *threshold, *min_duration, now),
             Policy::Unanimous => unanimous::decide(evidence),
             Policy::Mpic => mpic::decide(evidence, now),
-        }
+        };
+        self.take_notaries(evidence, &mut verdict);
+        verdict
     }
 
     /// Whether no answer of the vantage points in `open` (asked, not yet heard) could change the decision. The rule and
     /// the reasons may still become others.
     pub fn is_settled(&self, evidence: &Evidence, open: &[VantageId], now: Timestamp) -> bool {
+        let mut open = open.to_vec();
+        if !self.hears_notaries() {
+            open.retain(|vantage| !evidence.asked_notaries().contains(vantage));
+        }
         if open.is_empty() {
             return true;
         }
         let evidence = &*host_keys::aligned(evidence);
+        let open = open.as_slice();
         match self {
             Policy::Evidence { accept_private } => evidence::is_settled(evidence, *accept_private, open, now),
             Policy::Majority { threshold, min_views } => majority::is_settled(evidence, *threshold, *min_views, open),
@@ -110,6 +118,30 @@ impl Policy {
             }
             Policy::Unanimous => unanimous::is_settled(evidence, open),
             Policy::Mpic => mpic::is_settled(evidence, open, now),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether old notaries count. MD5 proves nothing, and they say nothing of CAs, DNS and regions.
+    pub fn hears_notaries(&self) -> bool {
+        matches!(self, Policy::Majority { .. } | Policy::Quorum { .. })
+    }
+
+    /// Old notaries stand beside the views: heard they count in the tables too, else they are shown aside, and it is said.
+    fn take_notaries(&self, evidence: &Evidence, verdict: &mut Verdict) {
+        verdict.judged.extend(notary::judged(evidence, self.hears_notaries()));
+        verdict.counts.asked += evidence.asked_notaries().len();
+        verdict.counts.answered += evidence.notaries().len();
+        if self.hears_notaries() {
+            let (agree, differ) = notary::tally(evidence);
+            verdict.counts.agree += agree;
+            verdict.counts.differ += differ;
+        } else if !evidence.asked_notaries().is_empty() {
+            verdict.reasons.push(format!(
+                "{} of the asked are old notaries, which know certificates by MD5 alone: they neither vouch nor object here. The policies quorum and majority hear them.",
+                evidence.asked_notaries().len()
+            ));
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::{Share, Tally, plain_verdict, reasons};
 use crate::evidence::{Evidence, Testimony};
 use crate::history::{CONTINUITY, Timespan};
-use crate::id::VantageId;
+use crate::id::{Fingerprint, Md5Fingerprint, VantageId};
+use crate::notary::{Md5Span, NotaryTestimony};
 use crate::observation::{Met, PublicCa};
 use crate::time::Timestamp;
 use crate::verdict::{Decision, Rule, Verdict};
@@ -22,13 +23,14 @@ pub(super) fn decide(evidence: &Evidence, threshold: Share, min_duration: Durati
     let Some(mine) = tally.mine else {
         return plain_verdict(evidence, Decision::Undecided, Rule::NotEnough, vec![reasons::no_key(evidence)]);
     };
-    let looks = tally.looks.len();
+    let notaries = Notaries::of(evidence, mine, now);
+    let looks = notaries.views.len();
     if looks == 0 {
-        let reason = format!("None of {} asked saw a key.", evidence.asked().len());
+        let asked = evidence.asked().len() + evidence.asked_notaries().len();
+        let reason = format!("None of {asked} asked saw a key.");
         return plain_verdict(evidence, Decision::Undecided, Rule::NotEnough, vec![reason]);
     }
     let needed = threshold.rounded_of(looks);
-    let notaries = Notaries::of(evidence, mine, now);
     let agree = notaries.agreeing();
     let seen = format!("{agree} of {looks} looks show your certificate; the quorum is {needed}.");
     if agree >= needed {
@@ -57,8 +59,8 @@ pub(super) fn is_settled(
 ) -> bool {
     let tally = Tally::of(evidence);
     let Some(mine) = tally.mine else { return true };
-    let looks = tally.looks.len();
     let notaries = Notaries::of(evidence, mine, now);
+    let looks = notaries.views.len();
     let agree = notaries.agreeing();
     let most_needed = threshold.rounded_of(looks + open.len());
     let surely = looks > 0 && agree >= most_needed && notaries.quorum_duration(most_needed) >= min_duration;
@@ -67,27 +69,61 @@ pub(super) fn is_settled(
     surely || never
 }
 
-/// The views with a look, each with the spans it holds of the certificate I met and of others.
-struct Notaries<'a> {
-    views: Vec<Notary<'a>>,
+/// The views with a look and the old notaries that looked lately, each with the spans it holds of the certificate I met
+/// and of others.
+struct Notaries {
+    views: Vec<Notary>,
     now: Timestamp,
 }
 
-struct Notary<'a> {
-    spans: Vec<&'a Timespan>,
+struct Notary {
+    spans: Vec<Span>,
     look_at: Timestamp,
     shows_mine: bool,
-    mine: &'a Met,
 }
 
-impl<'a> Notary<'a> {
-    fn of(view: &'a Testimony, look: &Met, mine: &'a Met) -> Self {
+/// A span of either kind of notary, told apart by what that kind knows a certificate by.
+struct Span {
+    key: Known,
+    is_mine: bool,
+    first_seen: Timestamp,
+    last_seen: Timestamp,
+    held: Duration,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Known {
+    Key(Fingerprint),
+    Md5(Md5Fingerprint),
+}
+
+impl Notary {
+    fn of(view: &Testimony, look: &Met, mine: &Met) -> Self {
+        let span = |span: &Timespan| Span {
+            key: Known::Key(span.key),
+            is_mine: span.leaf == mine.leaf,
+            first_seen: span.first_seen,
+            last_seen: span.last_seen,
+            held: span.held(),
+        };
         Self {
-            spans: view.history.spans.iter().filter(|span| span.proved).collect(),
+            spans: view.history.spans.iter().filter(|span| span.proved).map(span).collect(),
             look_at: view.look.now.at,
             shows_mine: look.leaf == mine.leaf,
-            mine,
         }
+    }
+
+    /// An old notary that looked lately; its newest span is its look.
+    fn old(notary: &NotaryTestimony, mine: Md5Fingerprint, started: Timestamp) -> Option<Self> {
+        let shows_mine = notary.shows(mine, started)?;
+        let span = |span: &Md5Span| Span {
+            key: Known::Md5(span.leaf_md5),
+            is_mine: span.leaf_md5 == mine,
+            first_seen: span.first_seen,
+            last_seen: span.last_seen,
+            held: span.held(),
+        };
+        Some(Self { spans: notary.spans.iter().map(span).collect(), look_at: notary.newest()?, shows_mine })
     }
 
     fn newest(&self) -> Timestamp {
@@ -95,12 +131,8 @@ impl<'a> Notary<'a> {
     }
 
     fn had_mine_at(&self, at: Timestamp) -> bool {
-        let spanned = self.spans.iter().any(|span| self.is_mine(span) && span.first_seen <= at && at <= span.last_seen);
+        let spanned = self.spans.iter().any(|span| span.is_mine && span.first_seen <= at && at <= span.last_seen);
         spanned || (self.shows_mine && at == self.look_at)
-    }
-
-    fn is_mine(&self, span: &Timespan) -> bool {
-        span.leaf == self.mine.leaf
     }
 
     fn agrees_now(&self, now: Timestamp) -> bool {
@@ -108,11 +140,13 @@ impl<'a> Notary<'a> {
     }
 }
 
-impl<'a> Notaries<'a> {
-    fn of(evidence: &'a Evidence, mine: &'a Met, now: Timestamp) -> Self {
+impl Notaries {
+    fn of(evidence: &Evidence, mine: &Met, now: Timestamp) -> Self {
         let views = evidence.views().iter();
-        let views = views.filter_map(|view| view.look.now.proved().map(|look| Notary::of(view, look, mine))).collect();
-        Self { views, now }
+        let views = views.filter_map(|view| view.look.now.proved().map(|look| Notary::of(view, look, mine)));
+        let old = evidence.notaries().iter();
+        let old = old.filter_map(|notary| Notary::old(notary, mine.leaf_md5?, evidence.started()));
+        Self { views: views.chain(old).collect(), now }
     }
 
     fn agreeing(&self) -> usize {
@@ -144,11 +178,13 @@ impl<'a> Notaries<'a> {
 
     fn weak_quorum(&self, needed: usize) -> bool {
         let keys: BTreeSet<_> = self.views.iter().flat_map(|notary| &notary.spans).map(|span| span.key).collect();
-        let longest = self.views.iter().flat_map(|notary| &notary.spans).map(|span| span.held()).max();
-        let inconsistent = keys.len() > 1 && longest.unwrap_or_default() <= CONSISTENT;
+        // One certificate seen by both kinds has two names; more than one of a kind are more than one certificate.
+        let by_md5 = keys.iter().filter(|key| matches!(key, Known::Md5(_))).count();
+        let longest = self.views.iter().flat_map(|notary| &notary.spans).map(|span| span.held).max();
+        let inconsistent = by_md5.max(keys.len() - by_md5) > 1 && longest.unwrap_or_default() <= CONSISTENT;
         let since = self.now.minus(WEAK);
-        let saw = |notary: &&Notary<'_>| {
-            notary.shows_mine || notary.spans.iter().any(|span| notary.is_mine(span) && span.last_seen >= since)
+        let saw = |notary: &&Notary| {
+            notary.shows_mine || notary.spans.iter().any(|span| span.is_mine && span.last_seen >= since)
         };
         inconsistent && self.views.iter().filter(saw).count() >= needed
     }

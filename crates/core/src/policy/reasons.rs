@@ -121,6 +121,9 @@ fn main_reason(bench: &Bench<'_>, rule: Rule) -> String {
             count(|sense| sense.finds_ca_new)
         ),
         Rule::NotEnough if bench.mine.is_none() => no_key(bench.evidence),
+        Rule::NotEnough if asked == 0 && !bench.evidence.asked_notaries().is_empty() => {
+            "Nobody was asked who can vouch for a key.".into()
+        }
         Rule::NotEnough if asked == 0 => "Nobody was asked: no vantage point is configured.".into(),
         Rule::NotEnough => format!(
             "{} of {asked} asked could look or have seen your key within a day; more than half, and at least 2, are needed.",

@@ -82,7 +82,7 @@ impl Legacy {
 
     /// The reply, or the problem that stands for its absence.
     pub(crate) async fn answer(&self, request: &LegacyRequest, asker: Option<IpAddr>) -> Result<Bytes, Problem> {
-        let Some(service) = request.service() else { return Err(self.unknown()) };
+        let service = request.service();
         let id = request.service_id();
         let recalled = match self.tools.histories.recall(service).await {
             Ok(recalled) => recalled,

@@ -3,16 +3,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use parallax_client::{Checker, Deadline, Missing, NodeVantage, Report, ReportedView, VantageUrl};
+use parallax_client::{
+    Checker, Deadline, Missing, NodeVantage, OldNotary, Report, ReportedNotary, ReportedView, VantageName, VantageUrl,
+};
 use parallax_core::{Decision, History, ServiceId};
 
-use super::{block_on, looking, many, settings};
+use super::{block_on, looking, many, notaries, settings};
+use crate::accepted::AcceptedList;
 use crate::args::CheckArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED};
-use crate::output::{self, Shown, ShownFailure, ShownView};
+use crate::kept::Kept as _;
+use crate::output::{self, Shown, ShownFailure, ShownNotary, ShownView};
 use crate::settings::{RootsChoice, Settings};
-use crate::vantages::{Vantages, Which};
+use crate::vantages::{NotaryEntry, Vantages, Which};
 use crate::{logs, progress};
 
 /// Runs the command.
@@ -21,11 +25,11 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
         "-" => None,
         text => Some(text.parse::<ServiceId>().map_err(Failure::usage)?),
     };
-    let urls = parse_urls(&args.vantage)?;
+    let names = parse_names(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = checker(args.trust_first, urls, &settings).await?;
+        let checker = checker(args.trust_first, names, &settings).await?;
         match service {
             Some(service) => one(args, &checker, &service).await,
             None => many::run(args, &checker).await,
@@ -35,12 +39,25 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
 
 async fn one(args: &CheckArgs, checker: &Checker, service: &ServiceId) -> Result<u8, Failure> {
     let report = progress::waiting(format!("checking {service}"), checker.report(service)).await;
+    warn_of_own_word(&report);
     if args.json {
         output::print_json(&report.to_json())?;
     } else if !args.quiet {
         output::print(&output::render(&shown(&report), now()))?;
     }
     Ok(status(report.verdict.decision))
+}
+
+/// Where the user's own word outweighs a distrust, that is said beside the verdict, whatever form it is printed in.
+pub(super) fn warn_of_own_word(report: &Report) {
+    let Some(touched) = report.own_word.as_ref().filter(|touched| touched.holds) else { return };
+    if touched.without.decision == Decision::Distrusted {
+        output::say(&format!(
+            "warning: {} is trusted by your own word alone; without it the verdict would be distrusted ({})",
+            report.service(),
+            touched.without.rule
+        ));
+    }
 }
 
 /// The exit status of a verdict.
@@ -52,37 +69,64 @@ pub(super) fn status(decision: Decision) -> u8 {
     }
 }
 
-pub(super) fn parse_urls(given: &[String]) -> Result<Vec<VantageUrl>, Failure> {
+pub(super) fn parse_names(given: &[String]) -> Result<Vec<VantageName>, Failure> {
     given.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
 /// A checker that asks these vantage points, or those of the list.
-pub(super) async fn checker(trust_first: bool, urls: Vec<VantageUrl>, settings: &Settings) -> Result<Checker, Failure> {
+pub(super) async fn checker(
+    trust_first: bool,
+    names: Vec<VantageName>,
+    settings: &Settings,
+) -> Result<Checker, Failure> {
     let prober = looking::prober(&settings.look, settings.check.timeout)?;
+    let accepted = AcceptedList::read(&settings.accepted_file()).map_err(Failure::usage)?;
     let mut builder = Checker::builder(prober)
         .policy(settings.check.policy.clone())
         .timeout(settings.check.timeout)
         .max_age(settings.check.max_age)
+        .own_word(accepted.own_word())
         .public_roots(settings.look.roots != RootsChoice::None);
     if let Some(replies) = settings.check.replies {
         builder = builder.replies(replies);
     }
-    for vantage in vantages(trust_first, urls, settings).await? {
+    let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
+    let (urls, notaries) = chosen(names, &list)?;
+    for vantage in vantages(trust_first, urls, &list, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
-    Ok(builder.build())
+    Ok(notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary)).build())
 }
 
-/// The vantage points that were named, else those of the list.
-async fn vantages(trust_first: bool, urls: Vec<VantageUrl>, settings: &Settings) -> Result<Vec<NodeVantage>, Failure> {
-    let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
-    let urls = match urls.is_empty() {
-        true => list.entries.iter().map(|entry| entry.url.clone()).collect(),
-        false => urls,
-    };
+/// The vantage points that were named, else those of the list: nodes, and old notaries.
+fn chosen(names: Vec<VantageName>, list: &Vantages) -> Result<(Vec<VantageUrl>, Vec<OldNotary>), Failure> {
+    let listed = |entry: &NotaryEntry| entry.notary().map_err(Failure::usage);
+    if names.is_empty() {
+        let urls = list.entries.iter().map(|entry| entry.url.clone()).collect();
+        return Ok((urls, list.notaries.iter().map(listed).collect::<Result<_, _>>()?));
+    }
+    let (mut urls, mut chosen) = (Vec::new(), Vec::new());
+    for name in names {
+        match name {
+            VantageName::Node(url) => urls.push(url),
+            VantageName::Notary { address, key_file } => {
+                let known = list.notaries.iter().find(|entry| entry.address == address && key_file.is_none());
+                chosen.push(known.map_or_else(|| notaries::with_key(address.clone(), key_file.as_deref()), listed)?);
+            }
+        }
+    }
+    Ok((urls, chosen))
+}
+
+async fn vantages(
+    trust_first: bool,
+    urls: Vec<VantageUrl>,
+    list: &Vantages,
+    settings: &Settings,
+) -> Result<Vec<NodeVantage>, Failure> {
     let mut vantages = Vec::new();
     for url in urls {
-        let url = pinned(trust_first, url, &list, settings).await?;
+        let url = pinned(trust_first, url, list, settings).await?;
         let listed = list.entries.iter().find(|entry| Some(entry.vantage) == url.pin());
         vantages.push(NodeVantage::new(url, listed.map(|entry| entry.known())).map_err(Failure::usage)?);
     }
@@ -121,6 +165,7 @@ pub(super) fn shown(report: &Report) -> Shown<'_> {
         verdict: &report.verdict,
         local: report.evidence.local(),
         views: report.views.iter().map(shown_view).collect(),
+        notaries: report.notaries.iter().map(shown_notary).collect(),
         dropped: report.dropped.iter().map(|one| failure(&one.label, &one.why)).collect(),
         missing: missing.iter().map(|one| failure(&one.label, &one.why)).collect(),
         not_needed: not_needed.iter().map(|one| one.label.clone()).collect(),
@@ -138,6 +183,10 @@ fn shown_view(view: &ReportedView) -> ShownView<'_> {
         there: view.there.as_ref().map(|there| &there.content().now),
         history: History { spans: content.history.clone(), authority: content.authority.clone(), turns: Vec::new() },
     }
+}
+
+fn shown_notary(notary: &ReportedNotary) -> ShownNotary<'_> {
+    ShownNotary { label: &notary.label, testimony: &notary.testimony }
 }
 
 fn failure(label: &str, why: &Missing) -> ShownFailure {

@@ -15,6 +15,7 @@ use super::{block_on, settings};
 use crate::args::HistoryArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT};
+use crate::kept::Kept as _;
 use crate::settings::Settings;
 use crate::timeline::{Timeline, Track, render_svg, render_text};
 use crate::vantages::{Vantages, Which};

@@ -5,7 +5,7 @@ use std::pin::pin;
 use futures_util::{StreamExt as _, stream};
 use parallax_client::{Checker, Report};
 
-use super::check::status;
+use super::check::{status, warn_of_own_word};
 use crate::args::CheckArgs;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED, USAGE};
 use crate::lines::{self, LONGEST_SERVICE, Lines, ServiceLine};
@@ -56,6 +56,7 @@ fn show(args: &CheckArgs, judged: &Judged) -> Result<u8, Failure> {
             Ok(USAGE)
         }
         Judged::Checked(report) => {
+            warn_of_own_word(report);
             if args.json {
                 output::print_json(&report.to_json())?;
             } else if !args.quiet {

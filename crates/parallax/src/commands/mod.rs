@@ -1,5 +1,6 @@
 //! The commands, one module each.
 
+pub(crate) mod accept;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -8,6 +9,7 @@ pub(crate) mod history;
 pub(crate) mod import;
 mod looking;
 mod many;
+mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;
 pub(crate) mod scan;

@@ -13,11 +13,11 @@ use crate::{logs, output, progress};
 /// Runs the command.
 pub(crate) fn run(args: &SshKnownHostsArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let service = parse_host(&args.host)?;
-    let urls = check::parse_urls(&args.vantage)?;
+    let names = check::parse_names(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(false, urls, &settings).await?;
+        let checker = check::checker(false, names, &settings).await?;
         let report = progress::waiting(format!("checking {service}"), checker.report(&service)).await;
         tell(&args.host, &checker, &report)
     })

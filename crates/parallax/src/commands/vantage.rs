@@ -2,16 +2,20 @@
 
 use std::path::Path;
 
-use parallax_client::{Deadline, NoPin, NodeVantage, VantageUrl};
+use parallax_client::{
+    Deadline, LARGEST_NOTARY_LIST, NOTARY_SCHEME, NoPin, NodeVantage, OldNotary, VantageName, VantageUrl,
+    parse_notary_list,
+};
 use parallax_proto::Descriptor;
 use serde_json::json;
 
-use super::{block_on, settings};
-use crate::args::{VantageAddArgs, VantageArgs, VantageCommand, VantageListArgs, VantageRemoveArgs};
+use super::{block_on, notaries, settings};
+use crate::args::{VantageAddArgs, VantageArgs, VantageCommand, VantageImportArgs, VantageListArgs, VantageRemoveArgs};
 use crate::clock::now;
 use crate::failure::{DONE, Failure};
+use crate::kept::Kept as _;
 use crate::output::{self, Cell, Column, Cut, escape};
-use crate::vantages::{Added, Entry, Vantages, VantagesError, Which};
+use crate::vantages::{Added, Entry, NotaryEntry, Vantages, VantagesError, Which};
 use crate::{logs, progress};
 
 /// Runs the command.
@@ -20,11 +24,18 @@ pub(crate) fn run(args: &VantageArgs, config: Option<&Path>) -> Result<u8, Failu
         VantageCommand::Add(args) => add(args, config),
         VantageCommand::List(args) => list(args, config),
         VantageCommand::Remove(args) => remove(args, config),
+        VantageCommand::Import(args) => import(args, config),
     }
 }
 
 fn add(args: &VantageAddArgs, config: Option<&Path>) -> Result<u8, Failure> {
-    let url: VantageUrl = args.url.parse().map_err(Failure::usage)?;
+    let url: VantageUrl = match args.url.parse().map_err(Failure::usage)? {
+        VantageName::Node(url) => url,
+        VantageName::Notary { address, key_file } => {
+            let notary = notaries::with_key(address, key_file.as_deref())?;
+            return list_notaries(&settings(config, &args.flags())?.vantages_file(), &[notary]);
+        }
+    };
     if url.pin().is_none() && !args.trust_first {
         return Err(Failure::usage(NoPin(url)));
     }
@@ -44,12 +55,33 @@ fn add(args: &VantageAddArgs, config: Option<&Path>) -> Result<u8, Failure> {
             descriptor.content().vantage
         ));
     }
-    let verb = match added {
+    output::print(&format!("{} {pinned}{}\n", verb(added), about(descriptor.content())))?;
+    Ok(DONE)
+}
+
+fn import(args: &VantageImportArgs, config: Option<&Path>) -> Result<u8, Failure> {
+    let text = notaries::read(&args.file, LARGEST_NOTARY_LIST)?;
+    let list = parse_notary_list(&text).map_err(|why| Failure::usage(format!("{}: {why}", args.file.display())))?;
+    list_notaries(&settings(config, &[])?.vantages_file(), &list)
+}
+
+/// All of them, or none where one can't be.
+fn list_notaries(file: &Path, notaries: &[OldNotary]) -> Result<u8, Failure> {
+    let added = Vantages::change(file, |list| {
+        notaries.iter().map(|notary| list.add_notary(NotaryEntry::new(notary, now()))).collect::<Result<Vec<_>, _>>()
+    })
+    .map_err(refused)?;
+    for (notary, added) in notaries.iter().zip(added) {
+        output::print(&format!("{} {NOTARY_SCHEME}{} ({})\n", verb(added), notary.address(), notary.id()))?;
+    }
+    Ok(DONE)
+}
+
+fn verb(added: Added) -> &'static str {
+    match added {
         Added::New => "added",
         Added::Renewed => "renewed",
-    };
-    output::print(&format!("{verb} {pinned}{}\n", about(descriptor.content())))?;
-    Ok(DONE)
+    }
 }
 
 /// A file that can't be used is a matter of this machine, a pin that is in the way is not.
@@ -80,11 +112,11 @@ fn list(args: &VantageListArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let settings = settings(config, &[])?;
     let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
     if args.json {
-        output::print_json(&json!({ "vantages": list.entries }))?;
-    } else if list.entries.is_empty() {
+        output::print_json(&json!({ "vantages": list.entries, "notaries": list.notaries }))?;
+    } else if list.entries.is_empty() && list.notaries.is_empty() {
         output::say(&format!("no vantage point is listed. {}", output::NO_VANTAGE));
     } else {
-        let rows: Vec<_> = list.entries.iter().map(row).collect();
+        let rows: Vec<_> = list.entries.iter().map(row).chain(list.notaries.iter().map(notary_row)).collect();
         output::print(&output::render_table(&COLUMNS, &rows))?;
     }
     Ok(DONE)
@@ -98,11 +130,14 @@ fn row(entry: &Entry) -> Vec<Cell> {
         text(&entry.region),
         text(&entry.rir),
         text(&entry.operator),
-        Cell::new(match output::length(now().since(entry.added)).as_str() {
-            "now" => "now".to_owned(),
-            length => format!("{length} ago"),
-        }),
+        Cell::new(output::ago(now().since(entry.added))),
     ]
+}
+
+fn notary_row(entry: &NotaryEntry) -> Vec<Cell> {
+    let (address, none) = (format!("{NOTARY_SCHEME}{}", entry.address), || Cell::new("-"));
+    let added = Cell::new(output::ago(now().since(entry.added)));
+    vec![Cell::new(address), Cell::new(entry.vantage.short()), none(), none(), Cell::new("(old notary)"), added]
 }
 
 fn remove(args: &VantageRemoveArgs, config: Option<&Path>) -> Result<u8, Failure> {
@@ -114,15 +149,22 @@ fn remove(args: &VantageRemoveArgs, config: Option<&Path>) -> Result<u8, Failure
                 args.which
             )));
         }
-        Err(_) => Which::Url(args.which.parse().map_err(Failure::usage)?),
+        Err(_) => match args.which.parse().map_err(Failure::usage)? {
+            VantageName::Node(url) => Which::Url(url),
+            VantageName::Notary { address, .. } => Which::Notary(address),
+        },
     };
     let file = settings(config, &[])?.vantages_file();
-    let removed = Vantages::change(&file, |list| Ok(list.remove(&which))).map_err(refused)?;
-    if removed.is_empty() {
+    let (removed, notaries) =
+        Vantages::change(&file, |list| Ok((list.remove(&which), list.remove_notary(&which)))).map_err(refused)?;
+    if removed.is_empty() && notaries.is_empty() {
         return Err(Failure::not_done(format!("{} is not in the list {}", args.which, file.display())));
     }
     for entry in removed {
         output::print(&format!("removed {}\n", entry.url))?;
+    }
+    for entry in notaries {
+        output::print(&format!("removed {NOTARY_SCHEME}{}\n", entry.address))?;
     }
     Ok(DONE)
 }

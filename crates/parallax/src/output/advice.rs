@@ -9,7 +9,7 @@ https://HOST:PORT#ID. Two in different regions are the least that can decide.";
 
 /// What to do next. `is_silent` when all were waited for and nobody gave an answer that counts.
 pub(crate) fn advice(verdict: &Verdict, is_silent: bool) -> &'static str {
-    if verdict.counts.asked == 0 {
+    if verdict.counts.asked == 0 && verdict.rule != Rule::Accepted {
         return NO_VANTAGE;
     }
     if is_silent && verdict.decision == Decision::Undecided {
@@ -78,6 +78,10 @@ fn of_rule(rule: Rule) -> &'static str {
             "Send nothing secret before you know why: too few vantage points see this certificate. A site with several \
              certificates also looks like this; --policy evidence tells the two apart."
         }
+        Rule::Accepted => {
+            "Go ahead if your word still stands: it is all that this verdict rests on. `parallax accept list` shows it, \
+             and `parallax accept remove` takes it back."
+        }
         _ => "Look at the table for who sees what.",
     }
 }
@@ -98,7 +102,7 @@ mod tests {
         let rules = "corroborated diverse-authorised diverse-consistent mitm-near-me dns-diverted partial-hijack \
             unauthorised-ca revoked stable-private global-change unexplained not-enough majority-agrees \
             majority-differs quorum-held quorum-weak quorum-too-young quorum-missed unanimous not-unanimous \
-            mpic-corroborated mpic-differs";
+            mpic-corroborated mpic-differs accepted";
         for name in rules.split_whitespace() {
             let rule: Rule = serde_json::from_value(name.into()).unwrap();
             let text = advice(&verdict(rule, Decision::Distrusted, 5, 5), false);

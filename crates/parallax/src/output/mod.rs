@@ -14,9 +14,10 @@ use crate::failure::Failure;
 
 pub(crate) use advice::NO_VANTAGE;
 pub(crate) use escape::{escape, quote_toml};
-pub(crate) use report::{Shown, ShownFailure, ShownView, line, render};
+pub(crate) use report::{Shown, ShownFailure, ShownNotary, ShownView, line, render};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};
+pub(crate) use when::ago;
 pub(crate) use when::{day, length, minute};
 pub(crate) use wrap::{Cut, wrap};
 

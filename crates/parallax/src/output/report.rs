@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use parallax_core::{
-    Agreement, CaId, Decision, History, Look, Met, Observation, ServiceId, Timestamp, VantageId, Verdict, Word,
+    Agreement, CaId, Decision, History, Look, Met, NotaryTestimony, Observation, ServiceId, Timestamp, VantageId,
+    Verdict, Word,
 };
 
 use super::advice::advice;
@@ -26,6 +27,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) local: &'a Look,
     /// The views that count.
     pub(crate) views: Vec<ShownView<'a>>,
+    /// What old notaries told.
+    pub(crate) notaries: Vec<ShownNotary<'a>>,
     /// Who answered, but nothing that may count.
     pub(crate) dropped: Vec<ShownFailure>,
     /// Who did not answer.
@@ -51,6 +54,15 @@ pub(crate) struct ShownView<'a> {
     pub(crate) there: Option<&'a Observation>,
     /// What it remembers.
     pub(crate) history: History,
+}
+
+/// What an old notary told.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownNotary<'a> {
+    /// Where it answers.
+    pub(crate) label: &'a str,
+    /// Its id and its timespans.
+    pub(crate) testimony: &'a NotaryTestimony,
 }
 
 /// A vantage point whose view does not count.
@@ -122,6 +134,7 @@ fn rows(shown: &Shown<'_>, now: Timestamp) -> Vec<Vec<Cell>> {
         rows.push(view_row(view, shown.verdict, now));
         rows.extend(view.there.map(there_row));
     }
+    rows.extend(shown.notaries.iter().map(|notary| notary_row(notary, shown.verdict, now)));
     rows
 }
 
@@ -140,6 +153,18 @@ fn view_row(view: &ShownView<'_>, verdict: &Verdict, now: Timestamp) -> Vec<Cell
     let agrees = judged.map_or_else(|| Cell::styled("-", FAINT), |judged| agreement(judged.agrees));
     let word = judged.map_or_else(|| Cell::styled("-", FAINT), |judged| word(judged.word));
     vec![Cell::new(escape(&view.label)), region, key, ca, since, agrees, word]
+}
+
+/// An old notary knows neither key nor CA: what it saw last, by MD5, and since when.
+fn notary_row(notary: &ShownNotary<'_>, verdict: &Verdict, now: Timestamp) -> Vec<Cell> {
+    let judged = verdict.judged.iter().find(|judged| judged.vantage == notary.testimony.vantage);
+    let newest = notary.testimony.spans.iter().max_by_key(|span| (span.last_seen, span.first_seen));
+    let none = || Cell::styled("-", FAINT);
+    let md5 = newest.map_or_else(none, |span| Cell::new(span.leaf_md5.to_string().chars().take(8).collect::<String>()));
+    let since = newest.map_or_else(none, |span| Cell::new(when::length(now.since(span.first_seen))));
+    let agrees = judged.map_or_else(none, |judged| agreement(judged.agrees));
+    let word = judged.map_or_else(none, |judged| word(judged.word));
+    vec![Cell::new(escape(notary.label)), none(), md5, Cell::styled("(MD5 only)", FAINT), since, agrees, word]
 }
 
 fn there_row(look: &Observation) -> Vec<Cell> {

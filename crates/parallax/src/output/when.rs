@@ -27,6 +27,14 @@ pub(crate) fn length(duration: Duration) -> String {
     if count <= 9_999 { format!("{count} {unit}") } else { ">9999 d".into() }
 }
 
+/// How long ago something was: `12 days ago`, or `now`.
+pub(crate) fn ago(duration: Duration) -> String {
+    match length(duration).as_str() {
+        "now" => "now".into(),
+        length => format!("{length} ago"),
+    }
+}
+
 /// How long something took: `0.31 s`.
 pub(crate) fn took(duration: Duration) -> String {
     format!("{:.2} s", duration.as_secs_f64())

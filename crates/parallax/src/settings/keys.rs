@@ -88,7 +88,7 @@ pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 23] = [
+pub(crate) const ALL: [&Key; 24] = [
     &POLICY,
     &REPLIES,
     &THRESHOLD,

@@ -151,6 +151,11 @@ impl Settings {
     pub(crate) fn vantages_file(&self) -> PathBuf {
         self.file.with_file_name("vantages.toml")
     }
+
+    /// The user's own word, beside the configuration.
+    pub(crate) fn accepted_file(&self) -> PathBuf {
+        self.file.with_file_name("accepted.toml")
+    }
 }
 
 fn resolve_check(layers: &mut Layers<'_>, flags: &[Flag]) -> Result<CheckSettings, SettingsError> {

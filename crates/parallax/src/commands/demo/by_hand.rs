@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use super::Played;
 use crate::clock::now;
 use crate::failure::Failure;
+use crate::kept::Kept as _;
 use crate::vantages::{Entry, Vantages};
 
 /// The network of a user whom nobody attacks.

@@ -1,0 +1,177 @@
+//! Who is asked in a check, and what has come in so far.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parallax_core::{Asked, Evidence, Testimony, VantageId, Verdict};
+use parallax_proto::{Contradiction, NotaryReply, Verified, View};
+
+use crate::notary::OldNotary;
+use crate::report::{Dropped, MissingView, Report, ReportedNotary, ReportedView};
+use crate::vantage::{Deadline, Missing, VantagePoint};
+
+/// Whoever can be asked.
+#[derive(Clone)]
+pub(crate) enum Source {
+    /// It signs views.
+    Viewing(Arc<dyn VantagePoint>),
+    /// It signs what it remembers.
+    Notary(Arc<OldNotary>),
+}
+
+impl Source {
+    pub(crate) fn id(&self) -> VantageId {
+        match self {
+            Source::Viewing(vantage) => vantage.id(),
+            Source::Notary(notary) => notary.id(),
+        }
+    }
+
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Source::Viewing(vantage) => vantage.label(),
+            Source::Notary(notary) => notary.address().to_string(),
+        }
+    }
+
+    pub(crate) fn region(&self) -> Option<String> {
+        match self {
+            Source::Viewing(vantage) => vantage.region(),
+            Source::Notary(_) => None,
+        }
+    }
+}
+
+/// What came of asking a vantage point that signs views.
+pub(crate) struct Answer {
+    pub(crate) testimony: Testimony,
+    pub(crate) view: Verified<View>,
+    pub(crate) there: Option<Verified<View>>,
+}
+
+/// What was heard of either kind.
+pub(crate) enum Heard {
+    View(Arc<dyn VantagePoint>, Box<Answer>),
+    Notary(Verified<NotaryReply>),
+}
+
+/// Why nothing counts of it.
+pub(crate) enum Failure {
+    Missing(Missing),
+    Lying(Box<Contradiction>),
+}
+
+impl From<Missing> for Failure {
+    fn from(missing: Missing) -> Self {
+        Failure::Missing(missing)
+    }
+}
+
+/// What has come in so far.
+pub(crate) struct Gathered {
+    pub(crate) evidence: Evidence,
+    vantages: Vec<Source>,
+    heard: Vec<bool>,
+    views: Vec<ReportedView>,
+    notaries: Vec<ReportedNotary>,
+    dropped: Vec<Dropped>,
+    missing: Vec<MissingView>,
+    proofs: Vec<Contradiction>,
+}
+
+impl Gathered {
+    pub(crate) fn new(mut evidence: Evidence, vantages: &[Source]) -> Self {
+        for source in vantages {
+            match source {
+                Source::Viewing(vantage) => {
+                    evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
+                }
+                Source::Notary(notary) => evidence.ask_notary(notary.id()),
+            }
+        }
+        Self {
+            evidence,
+            vantages: vantages.to_vec(),
+            heard: vec![false; vantages.len()],
+            views: Vec::new(),
+            notaries: Vec::new(),
+            dropped: Vec::new(),
+            missing: Vec::new(),
+            proofs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn open(&self) -> Vec<VantageId> {
+        let unheard = self.vantages.iter().zip(&self.heard).filter(|(_, heard)| !**heard);
+        unheard.map(|(vantage, _)| vantage.id()).collect()
+    }
+
+    pub(crate) fn take(&mut self, index: usize, answer: Result<Heard, Failure>) {
+        let Some(source) = self.vantages.get(index).cloned() else { return };
+        if let Some(heard) = self.heard.get_mut(index) {
+            *heard = true;
+        }
+        match answer {
+            Ok(Heard::View(vantage, answer)) => self.take_view(vantage.as_ref(), *answer),
+            Ok(Heard::Notary(reply)) => self.take_reply(&source, reply),
+            Err(Failure::Missing(why)) => self.take_failure(&source, why),
+            Err(Failure::Lying(proof)) => {
+                self.take_failure(&source, Missing::Lying(proof.what));
+                self.proofs.push(*proof);
+            }
+        }
+    }
+
+    fn take_view(&mut self, vantage: &dyn VantagePoint, answer: Answer) {
+        let region = vantage.region().or_else(|| answer.view.content().region.clone());
+        self.evidence.ask(Asked { vantage: vantage.id(), region: region.clone(), rir: vantage.rir() });
+        self.evidence.add(answer.testimony);
+        self.views.push(ReportedView {
+            vantage: vantage.id(),
+            label: vantage.label(),
+            region,
+            view: answer.view,
+            there: answer.there,
+        });
+    }
+
+    fn take_reply(&mut self, source: &Source, reply: Verified<NotaryReply>) {
+        let testimony = reply.content().testimony(source.id());
+        self.evidence.add_notary(testimony.clone());
+        self.notaries.push(ReportedNotary { label: source.label(), testimony, reply });
+    }
+
+    fn take_failure(&mut self, source: &Source, why: Missing) {
+        let (vantage, label) = (source.id(), source.label());
+        if why.is_dropped() {
+            self.dropped.push(Dropped { vantage, label, why });
+        } else {
+            self.missing.push(MissingView { vantage, label, why });
+        }
+    }
+
+    /// Those not heard when the decision fell.
+    pub(crate) fn close(&mut self, deadline: Deadline) {
+        let why = if deadline.left().is_zero() { Missing::Timeout } else { Missing::NotNeeded };
+        for index in 0..self.vantages.len() {
+            if self.heard.get(index) == Some(&false) {
+                self.take(index, Err(Failure::Missing(why.clone())));
+            }
+        }
+    }
+
+    pub(crate) fn into_report(self, policy: &'static str, verdict: Verdict, elapsed: Duration) -> Report {
+        Report {
+            policy,
+            verdict,
+            own_word: None,
+            elapsed,
+            evidence: self.evidence,
+            views: self.views,
+            notaries: self.notaries,
+            dropped: self.dropped,
+            missing: self.missing,
+            proofs: self.proofs,
+        }
+    }
+}
