@@ -7,6 +7,7 @@
 
 mod check;
 mod decide;
+mod legacy;
 mod look;
 mod measure;
 mod sites;
@@ -21,14 +22,18 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "check"];
+    let known = ["decide", "look", "views", "legacy", "check"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
     }
-    for (name, measure) in
-        [("decide", decide::run as fn()), ("look", look::run), ("views", views::run), ("check", check::run)]
-    {
+    for (name, measure) in [
+        ("decide", decide::run as fn()),
+        ("look", look::run),
+        ("views", views::run),
+        ("legacy", legacy::run),
+        ("check", check::run),
+    ] {
         if wanted(name) {
             measure();
         }
