@@ -7,8 +7,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parallax_core::{
-    Accepted, Decision, DnsAnswers, Evidence, Look, Observation, Outcome, OwnWord, Policy, ServiceId, VantageId,
-    Verdict,
+    Accepted, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId,
+    VantageId, Verdict,
 };
 use parallax_probe::Prober;
 use parallax_proto::{DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction};
@@ -198,6 +198,16 @@ impl Checker {
             None => (verdict, None),
         };
         Report { own_word, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
+    }
+
+    /// The host keys that my own look met in a report about an SSH service, each with the verdict about it alone.
+    pub fn host_key_verdicts(&self, report: &Report) -> Vec<(HostKey, Verdict)> {
+        let mine = report.evidence.local().now.proved().into_iter().flat_map(|met| &met.host_keys);
+        let about = |key: &HostKey| {
+            let evidence = report.evidence.about_host_key(key.kind)?;
+            Some((key.clone(), self.inner.policy.decide(&evidence, now())))
+        };
+        mine.filter_map(about).collect()
     }
 
     /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
@@ -440,7 +450,7 @@ fn counted(answer: Option<Result<Verified<View>, Missing>>) -> Result<Option<Ver
 /// My address, where a view's look shows another key than mine.
 fn differing_address(local: &Observation, view: &View) -> Option<std::net::SocketAddr> {
     let (mine, other) = (local.proved()?, view.now.proved()?);
-    if mine.key == other.key { None } else { local.address }
+    if other.shows(mine.key) { None } else { local.address }
 }
 
 /// How old the look of a view was when the view was made.

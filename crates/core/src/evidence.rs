@@ -2,9 +2,10 @@
 
 use crate::dns::DnsAnswers;
 use crate::history::History;
+use crate::host_key::HostKeyKind;
 use crate::id::VantageId;
 use crate::notary::NotaryTestimony;
-use crate::observation::{Look, Observation};
+use crate::observation::{Look, Met, Observation};
 use crate::service::ServiceId;
 use crate::time::Timestamp;
 
@@ -107,6 +108,26 @@ impl Evidence {
     /// Removes a testimony; the vantage point stays among the asked.
     pub fn drop_view(&mut self, vantage: VantageId) {
         self.views.retain(|view| view.vantage != vantage);
+    }
+
+    /// The same evidence with my host key of this kind as *my key*: what a verdict about that key is decided from. `None`
+    /// when I met no such key.
+    pub fn about_host_key(&self, kind: HostKeyKind) -> Option<Self> {
+        let mine = self.local.now.proved()?;
+        let met = mine.by_host_key(mine.host_keys.iter().find(|key| key.kind == kind)?);
+        let mut about = self.clone();
+        about.local.now.met = Some(met);
+        Some(about)
+    }
+
+    /// The same evidence with every look of a view changed.
+    pub(crate) fn with_looks(&self, change: impl Fn(&mut Met)) -> Self {
+        let mut changed = self.clone();
+        for view in &mut changed.views {
+            let there = view.there.as_mut().and_then(|there| there.met.as_mut());
+            view.look.now.met.iter_mut().chain(there).for_each(&change);
+        }
+        changed
     }
 
     /// The service.

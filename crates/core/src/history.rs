@@ -193,7 +193,13 @@ impl History {
         if let Some(met) = look.now.met.as_ref().filter(|_| look.now.outcome == Outcome::Seen) {
             let network = look.now.address.map(|address| Network::of(address.ip()));
             self.turns.extend(self.turn(met, at));
-            self.add_span(Timespan::opened_by(met, network, at));
+            // An SSH server's keys are held each by itself.
+            match met.host_keys.as_slice() {
+                [] => self.add_span(Timespan::opened_by(met, network, at)),
+                keys => {
+                    keys.iter().for_each(|key| self.add_span(Timespan::opened_by(&met.by_host_key(key), network, at)))
+                }
+            }
         }
         self.settle();
     }
@@ -317,6 +323,7 @@ mod tests {
             not_after: at(365 * DAY),
             ca_id: CaId::Key(print(leaf)),
             public_ca: PublicCa::UnknownIssuer,
+            host_keys: Vec::new(),
         };
         let address = Some(SocketAddr::from(([192, 0, 2, 10], 443)));
         let now = Observation { at: at(ms), address, outcome: Outcome::Seen, met: Some(met) };

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::dns::DnsAnswers;
+use crate::host_key::HostKey;
 use crate::id::{Fingerprint, Md5Fingerprint};
 use crate::service::{Host, ServiceId};
 use crate::time::Timestamp;
@@ -60,15 +61,15 @@ impl TryFrom<ReadObservation> for Observation {
     }
 }
 
-/// The certificate that was shown and what is known of it.
+/// The certificate that was shown, or the SSH host keys, and what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Met {
-    /// The protocol version: `TLSv1.3`, `TLSv1.2`, …
+    /// The protocol version: `TLSv1.3`, `TLSv1.2`, …, `SSH-2.0`.
     pub protocol: String,
     /// Whether the server proved possession of the key in the handshake. An unproved look is a *sighting*: shown, kept,
     /// never counted for a verdict.
     pub proved: bool,
-    /// SHA-256 of the leaf certificate.
+    /// SHA-256 of the leaf certificate, or of the first host key's blob.
     pub leaf: Fingerprint,
     /// MD5 of the leaf certificate, for old notaries only.
     #[serde(default)]
@@ -94,6 +95,9 @@ pub struct Met {
     pub ca_id: CaId,
     /// How the chain stands against the public roots: evidence, never a gate.
     pub public_ca: PublicCa,
+    /// The host keys that an SSH server proved, the preferred kind first: that one is `leaf` and `key`. Empty for TLS.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub host_keys: Vec<HostKey>,
 }
 
 impl Observation {
@@ -138,7 +142,7 @@ fn name_matches(pattern: &str, name: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// A certificate was shown.
+    /// A certificate was shown, or an SSH host key proved.
     Seen,
     /// The look goes on past the time the asker would wait.
     Pending,
@@ -150,15 +154,15 @@ pub enum Outcome {
     Timeout,
     /// The connection was cut.
     Reset,
-    /// The server ended the handshake with an alert before showing a certificate.
+    /// The server ended the handshake with an alert (SSH: a disconnect message) before showing a key.
     Alert,
     /// DNS has no address for the name, or gave no answer.
     NoAddress,
-    /// What answered does not speak TLS.
+    /// What answered does not speak the service's protocol.
     NotTls,
     /// The address or port is not one this vantage point looks at.
     NotAllowed,
-    /// What was sent is not valid TLS or not a certificate, or is larger than any honest handshake.
+    /// What was sent is not valid in its protocol or not a certificate, or is larger than any honest handshake.
     Malformed,
 }
 
@@ -183,17 +187,17 @@ impl Outcome {
     /// What it means, for people.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Outcome::Seen => "a certificate was seen",
+            Outcome::Seen => "the server showed its key",
             Outcome::Pending => "the look is still going on",
-            Outcome::Unsupported => "the server shares no TLS parameters with us",
+            Outcome::Unsupported => "the server shares no parameters with us",
             Outcome::Refused => "the connection was refused",
             Outcome::Timeout => "no answer in time",
             Outcome::Reset => "the connection was cut",
             Outcome::Alert => "the server ended the handshake with an alert",
             Outcome::NoAddress => "DNS gave no address",
-            Outcome::NotTls => "what answers there does not speak TLS",
+            Outcome::NotTls => "what answers there speaks another protocol",
             Outcome::NotAllowed => "this address or port is not looked at",
-            Outcome::Malformed => "what the server sent is not valid TLS",
+            Outcome::Malformed => "what the server sent breaks its protocol",
         }
     }
 }

@@ -12,6 +12,8 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 pub enum Scheme {
     /// TLS from the first byte.
     Tls,
+    /// SSH (RFC 4253).
+    Ssh,
 }
 
 impl Scheme {
@@ -19,6 +21,7 @@ impl Scheme {
     pub const fn as_str(self) -> &'static str {
         match self {
             Scheme::Tls => "tls",
+            Scheme::Ssh => "ssh",
         }
     }
 
@@ -26,6 +29,15 @@ impl Scheme {
     pub const fn default_port(self) -> u16 {
         match self {
             Scheme::Tls => 443,
+            Scheme::Ssh => 22,
+        }
+    }
+
+    /// What is spoken, for people.
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Scheme::Tls => "TLS",
+            Scheme::Ssh => "SSH",
         }
     }
 }
@@ -91,10 +103,10 @@ pub enum BadService {
     #[error("no service was named; write a host such as example.com, or example.com:8443")]
     Empty,
     /// A scheme that nothing here looks at.
-    #[error("\"{0}://\" is not a scheme that can be looked at; use tls:// or https://, or leave it out")]
+    #[error("\"{0}://\" is not a scheme that can be looked at; use tls://, https:// or ssh://, or leave it out")]
     Scheme(String),
-    /// A legacy service type other than 2 (TLS).
-    #[error("service type \"{0}\" can't be looked at; the old spelling host:port,2 names TLS")]
+    /// A legacy service type other than 1 (SSH) and 2 (TLS), or one that contradicts the scheme.
+    #[error("service type \"{0}\" can't be looked at; the old spelling host:port,2 names TLS, host:port,1 SSH")]
     Type(String),
     /// The port is not 1 to 65535.
     #[error("\"{0}\" is not a port; ports are 1 to 65535")]
@@ -153,8 +165,8 @@ impl fmt::Display for ServiceId {
 impl FromStr for ServiceId {
     type Err = BadService;
 
-    /// Accepts `host`, `host:port`, `https://host[:port]/…`, `tls://host[:port]`, `[v6]`, `[v6]:port`, a bare IPv6
-    /// address, and the Perspectives spelling `host:port,2`.
+    /// Accepts `host`, `host:port`, `https://host[:port]/…`, `tls://host[:port]`, `ssh://host[:port]`, `[v6]`,
+    /// `[v6]:port`, a bare IPv6 address, and the Perspectives spellings `host:port,2` and, for SSH, `host:port,1`.
     fn from_str(text: &str) -> Result<Self, BadService> {
         let text = text.trim();
         if text.is_empty() {
@@ -164,16 +176,19 @@ impl FromStr for ServiceId {
             return Err(BadService::TooLong(text.len()));
         }
         let (scheme, rest) = match text.split_once("://") {
-            Some((scheme, rest)) => (parse_scheme(scheme)?, rest.split(['/', '?', '#']).next().unwrap_or_default()),
-            None => (Scheme::Tls, text.strip_suffix('/').unwrap_or(text)),
+            Some((scheme, rest)) => {
+                (Some(parse_scheme(scheme)?), rest.split(['/', '?', '#']).next().unwrap_or_default())
+            }
+            None => (None, text.strip_suffix('/').unwrap_or(text)),
         };
         if rest.contains(['@', '/', '?', '#', '\\', '%']) || rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(BadService::Extra(shown(text)));
         }
-        let rest = match rest.rsplit_once(',') {
-            Some((rest, "2")) => rest,
-            Some((_, kind)) => return Err(BadService::Type(shown(kind))),
-            None => rest,
+        let (rest, scheme) = match (rest.rsplit_once(','), scheme) {
+            (Some((rest, "2")), None | Some(Scheme::Tls)) => (rest, Scheme::Tls),
+            (Some((rest, "1")), None | Some(Scheme::Ssh)) => (rest, Scheme::Ssh),
+            (Some((_, kind)), _) => return Err(BadService::Type(shown(kind))),
+            (None, scheme) => (rest, scheme.unwrap_or(Scheme::Tls)),
         };
         let (host, port) = split_port(rest)?;
         let port = port.map_or(Ok(scheme.default_port()), parse_port)?;
@@ -195,6 +210,7 @@ fn shown(text: &str) -> String {
 fn parse_scheme(scheme: &str) -> Result<Scheme, BadService> {
     match scheme.to_ascii_lowercase().as_str() {
         "tls" | "https" => Ok(Scheme::Tls),
+        "ssh" => Ok(Scheme::Ssh),
         _ => Err(BadService::Scheme(shown(scheme))),
     }
 }
@@ -301,6 +317,13 @@ mod tests {
             ("HTTPS://example.com:8443/a/b?c=d#e", "tls://example.com:8443"),
             ("tls://example.com", "tls://example.com:443"),
             ("example.com:443,2", "tls://example.com:443"),
+            ("ssh://example.com", "ssh://example.com:22"),
+            ("SSH://Example.com:2222/", "ssh://example.com:2222"),
+            ("ssh://[2001:db8::1]", "ssh://[2001:db8::1]:22"),
+            ("ssh://2001:db8::1", "ssh://[2001:db8::1]:22"),
+            ("example.com:22,1", "ssh://example.com:22"),
+            ("example.com,1", "ssh://example.com:22"),
+            ("ssh://example.com:22,1", "ssh://example.com:22"),
             ("bücher.example", "tls://xn--bcher-kva.example:443"),
             ("xn--bcher-kva.example", "tls://xn--bcher-kva.example:443"),
             ("ｅｘａｍｐｌｅ．ｃｏｍ", "tls://example.com:443"),
@@ -328,13 +351,16 @@ mod tests {
         for (given, part) in [
             ("", "no service was named"),
             ("   ", "no service was named"),
-            ("gopher://example.com", "use tls:// or https://"),
+            ("gopher://example.com", "use tls://, https:// or ssh://"),
             ("://example.com", "not a scheme"),
             ("example.com:0", "ports are 1 to 65535"),
             ("example.com:65536", "ports are 1 to 65535"),
             ("example.com:", "ports are 1 to 65535"),
             ("example.com:+80", "ports are 1 to 65535"),
             ("example.com:443,7", "host:port,2"),
+            ("tls://example.com:22,1", "host:port,1 SSH"),
+            ("ssh://example.com:22,2", "host:port,1 SSH"),
+            ("ssh://user@example.com", "user name"),
             (long.as_str(), "at most 253"),
             (label.as_str(), "at most 63"),
             ("xn--a.example", "IDNA"),

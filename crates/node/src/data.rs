@@ -9,8 +9,8 @@ use parallax_core::Timestamp;
 use crate::error::NodeError;
 use crate::identity::{IdentityError, make_private_dir, replace};
 
-/// The database in the data directory.
-pub(crate) const DATABASE: &str = "parallax.sqlite";
+/// The name of the database in a node's data directory.
+pub const DATABASE: &str = "parallax.sqlite";
 
 const LOCK: &str = "lock";
 const CLOCK: &str = "clock";

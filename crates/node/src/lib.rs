@@ -30,12 +30,14 @@ mod pages;
 mod problem;
 mod query;
 mod router;
+mod scan;
 mod seldom;
 mod settings;
 mod single_flight;
 mod views;
 
 pub use clock::ClockBehind;
+pub use data::DATABASE;
 pub use error::NodeError;
 pub use identity::IdentityError;
 pub use node::Node;

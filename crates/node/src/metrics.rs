@@ -48,6 +48,13 @@ pub const SIGNATURES: &str = "parallax_node_signatures_total";
 /// When the server certificate ends, in seconds since 1970.
 pub const SERVER_CERTIFICATE_END: &str = "parallax_node_server_certificate_end_seconds";
 
+/// Looks of the scan, by `outcome`; `refused` when a limit of this node left no room.
+pub const SCAN_LOOKS: &str = "parallax_scan_looks_total";
+/// Services that the scan knows of.
+pub const SCAN_SERVICES: &str = "parallax_scan_services";
+/// Services that were due when the scan last read the store.
+pub const SCAN_DUE: &str = "parallax_scan_due_services";
+
 /// Transactions of the store, by `name` and `result`: `committed` or `failed`.
 pub const STORE_TRANSACTIONS: &str = "parallax_store_transactions_total";
 /// Time spent in them, by `name`, in seconds.
@@ -79,6 +86,9 @@ pub(crate) struct Metrics {
     pub(crate) legacy_signatures: Counter,
     pub(crate) signatures: Counter,
     pub(crate) server_certificate_end: Gauge,
+    scan_looks: Family<Label, Counter>,
+    pub(crate) scan_services: Gauge,
+    pub(crate) scan_due: Gauge,
 }
 
 /// From a millisecond to the longest that anything here may take.
@@ -107,6 +117,9 @@ impl Metrics {
             legacy_signatures: Counter::default(),
             signatures: Counter::default(),
             server_certificate_end: Gauge::default(),
+            scan_looks: Family::default(),
+            scan_services: Gauge::default(),
+            scan_due: Gauge::default(),
         };
         metrics.register_all();
         metrics
@@ -132,6 +145,9 @@ impl Metrics {
             "When the server certificate ends, seconds since 1970",
             self.server_certificate_end.clone(),
         );
+        self.register(SCAN_LOOKS, "Looks of the scan, by outcome", self.scan_looks.clone());
+        self.register(SCAN_SERVICES, "Services that the scan knows of", self.scan_services.clone());
+        self.register(SCAN_DUE, "Services that were due", self.scan_due.clone());
     }
 
     fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
@@ -167,6 +183,10 @@ impl Metrics {
     pub(crate) fn look(&self, outcome: &'static str, took: Duration) {
         self.looks.get_or_create(&[("outcome", outcome)]).inc();
         self.look_seconds.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn scanned(&self, outcome: &'static str) {
+        self.scan_looks.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn view(&self, source: &'static str) {

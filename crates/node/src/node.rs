@@ -28,6 +28,7 @@ use crate::listen::{Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
 use crate::router::router;
+use crate::scan;
 use crate::settings::{NodeLimits, NodeSettings};
 use crate::single_flight::SingleFlight;
 use crate::views::{Again, Views};
@@ -83,6 +84,14 @@ impl Node {
                 legacy.make_key().await;
             }
         });
+        if let Some(every) = settings.scan_every {
+            let scan = scan::run(Arc::clone(&node.app), every, settings.limits.looks_at_once);
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                scan.await;
+                drop(under_way);
+            });
+        }
         let [http, https] = [http_at, https_at].map(|at| at.map(tracing::field::display));
         tracing::info!(http, https, vantage = %node.vantage(), "the node answers");
         Ok(node)

@@ -38,6 +38,8 @@ pub struct NodeSettings {
     pub limits: NodeLimits,
     /// Whether the Perspectives interface is served on the HTTP listener, with an RSA key of its own. Default `true`.
     pub legacy: bool,
+    /// How often each service that is known is looked at again, at least one second; `None`: when somebody asks.
+    pub scan_every: Option<Duration>,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
     pub server_certificate_life: Duration,
 }
@@ -68,6 +70,9 @@ impl NodeSettings {
         }
         if self.addresses.len() > 8 || self.addresses.iter().any(|url| !is_address(url)) {
             return bad("addresses", "at most 8 URLs such as https://192.0.2.7:8443".into());
+        }
+        if self.scan_every.is_some_and(|every| every < Duration::from_secs(1)) {
+            return bad("scan_every", "at least one second".into());
         }
         if self.server_certificate_life < Duration::from_secs(1) {
             return bad("server_certificate_life", "at least one second".into());
@@ -107,6 +112,7 @@ impl Default for NodeSettings {
             probe: ProbeSettings::default(),
             limits: NodeLimits::default(),
             legacy: true,
+            scan_every: None,
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }

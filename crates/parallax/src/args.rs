@@ -1,11 +1,13 @@
 //! The command line as it is given: raw text. [`crate::settings`] makes settings of it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueHint};
 use parallax_lab::SCENES;
 
+use crate::failure::Failure;
 use crate::settings::{self, Flag, Key};
 
 /// Help is this wide on every terminal, and in the manual.
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Look once from here, and ask nobody
     Observe(ObserveArgs),
+    /// Print known_hosts lines of corroborated SSH host keys, for OpenSSH
+    SshKnownHosts(SshKnownHostsArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
     /// See it work: a network on this machine, attackers and vantage points
@@ -46,6 +50,16 @@ pub(crate) enum Command {
     Vantage(VantageArgs),
     /// Take a key for right by your own word (accepted.toml)
     Accept(AcceptArgs),
+    /// Show which certificates were seen, and when
+    History(HistoryArgs),
+    /// List, add and remove the services that a node remembers
+    Services(ServicesArgs),
+    /// Look at many services at a steady rate, and remember what was seen
+    Scan(ScanArgs),
+    /// Write everything that a node remembers as lines of JSON
+    Export(ExportArgs),
+    /// Take over what another node or an old notary remembered
+    Import(ImportArgs),
     /// Show the configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell
@@ -62,6 +76,7 @@ Exit status:
 
 Examples:
   parallax check example.com
+  parallax check ssh://host.example
   parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
   parallax check - < services.txt";
 
@@ -145,10 +160,11 @@ pub(crate) struct LookArgs {
 
 const AFTER_OBSERVE: &str = "\
 Exit status:
-  0  a certificate was seen      1  none was seen      2  wrong use
+  0  a key was seen      1  none was seen      2  wrong use
 
 Examples:
   parallax observe example.com
+  parallax observe ssh://host.example:2222
   parallax observe --address 192.0.2.10 --json example.com";
 
 /// Flags of `observe`.
@@ -172,6 +188,47 @@ pub(crate) struct ObserveArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const AFTER_SSH_KNOWN_HOSTS: &str = "\
+In ~/.ssh/config, so that a first connection needs no blind yes:
+  KnownHostsCommand /usr/bin/parallax ssh-known-hosts %H
+
+Exit status:
+  0  no key is distrusted; the keys that are trusted were printed, if any
+  1  distrusted: nothing is printed, and ssh ends the connection
+  2  the command line, the configuration or this machine is at fault
+
+Examples:
+  parallax ssh-known-hosts host.example
+  parallax ssh-known-hosts '[host.example]:2222' >> ~/.ssh/known_hosts";
+
+/// Flags of `ssh-known-hosts`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_SSH_KNOWN_HOSTS)]
+pub(crate) struct SshKnownHostsArgs {
+    /// A host, or [host]:port, as ssh writes it for %H
+    #[arg(value_name = "HOST")]
+    pub(crate) host: String,
+
+    /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
+    #[arg(long, value_name = "URL")]
+    pub(crate) vantage: Vec<String>,
+
+    /// Decide by this rule: evidence, majority, quorum, unanimous or mpic
+    #[arg(long, value_name = "NAME")]
+    policy: Option<String>,
+
+    /// How old a look may be that a vantage point agrees with, such as 0s: look now
+    #[arg(long, value_name = "TIME")]
+    max_age: Option<String>,
+
+    #[command(flatten)]
+    look: LookArgs,
+
+    /// The time limit, such as 5s or 800ms
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
 }
 
 const AFTER_SERVE: &str = "\
@@ -224,6 +281,10 @@ pub(crate) struct ServeArgs {
     /// Look at private addresses and at any port: for labs and intranets
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_private: Option<String>,
+
+    /// Look at every known service once in this time, such as 12h [default: never]
+    #[arg(long, value_name = "TIME")]
+    scan_every: Option<String>,
 
     #[command(flatten)]
     look: LookArgs,
@@ -324,7 +385,7 @@ pub(crate) struct VantageRemoveArgs {
     pub(crate) which: String,
 }
 
-const AFTER_IMPORT: &str = "\
+const AFTER_VANTAGE_IMPORT: &str = "\
 The file has for each notary a line HOST:PORT and below it its public key in PEM;
 lines that begin with # are comments. A file with a mistake changes nothing.
 
@@ -333,7 +394,7 @@ Example:
 
 /// What `vantage import` is told.
 #[derive(Debug, Args)]
-#[command(after_help = AFTER_IMPORT)]
+#[command(after_help = AFTER_VANTAGE_IMPORT)]
 pub(crate) struct VantageImportArgs {
     /// The notary list file
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -409,6 +470,207 @@ pub(crate) struct AcceptRemoveArgs {
     /// The service or the pattern that was accepted
     #[arg(value_name = "SERVICE|PATTERN")]
     pub(crate) which: String,
+}
+
+/// Flags of everything that works on a node's memory.
+#[derive(Debug, Args)]
+pub(crate) struct DataArgs {
+    /// The node's data directory [default: $XDG_DATA_HOME/parallax]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    data: Option<String>,
+}
+
+const AFTER_HISTORY: &str = "\
+Without --vantage it reads the node's own memory on this machine. A letter stands
+for one key, the same one for every vantage point.
+
+Exit status:
+  0  shown    1  not known, or somebody did not answer    2  wrong use
+
+Examples:
+  parallax history example.com
+  parallax history --vantage https://192.0.2.7:8443#27f0… --svg example.svg \
+    example.com";
+
+/// Flags of `history`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_HISTORY)]
+pub(crate) struct HistoryArgs {
+    #[arg(value_name = "SERVICE", help = "A host, host:port, [v6]:port or URL")]
+    pub(crate) service: String,
+
+    /// Ask this vantage point, https://HOST:PORT#ID (repeatable)
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    pub(crate) vantage: Vec<String>,
+
+    /// Write a picture (SVG) into this file instead of text
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// How long to wait for answers, such as 5s
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// What is below `services`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax services list --older-than 5d")]
+pub(crate) struct ServicesArgs {
+    #[command(subcommand)]
+    pub(crate) command: ServicesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServicesCommand {
+    /// Show when each service was last seen
+    List(ServicesListArgs),
+    /// Have services known before they were looked at, so that scans do
+    #[command(after_help = "Example:\n  parallax services add example.com mail.example.com:993")]
+    Add(ServicesNamedArgs),
+    /// Forget services with all that is remembered of them
+    #[command(
+        after_help = "Exit status:\n  0  removed    1  one was not known    2  wrong use\n\nExample:\n  parallax services remove example.com"
+    )]
+    Remove(ServicesNamedArgs),
+}
+
+/// Flags of `services list`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  parallax services list --older-than 5d\n  parallax services list --data /var/lib/parallax --json | jq -r .service"
+)]
+pub(crate) struct ServicesListArgs {
+    /// Only those seen within this time, such as 5d
+    #[arg(long, value_name = "TIME", conflicts_with = "older_than")]
+    newer_than: Option<String>,
+
+    /// Only those not seen within this time, or never
+    #[arg(long, value_name = "TIME")]
+    older_than: Option<String>,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+/// Flags of `services add` and `services remove`.
+#[derive(Debug, Args)]
+pub(crate) struct ServicesNamedArgs {
+    /// Hosts, host:port, [v6]:port or URLs
+    #[arg(value_name = "SERVICE", required = true)]
+    pub(crate) services: Vec<String>,
+
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+const AFTER_SCAN: &str = "\
+Without a list it looks at everything that the node remembers. In a list, empty
+lines and lines that begin with # are passed over, and what is named twice is
+looked at once; of a service that is not known, only a look that met a
+certificate is remembered. Works beside a running node; `serve --scan-every`
+needs no command at all.
+
+Exit status:
+  0  all were seen    1  some were not, or a line was wrong    2  wrong use
+
+Examples:
+  parallax scan --data /var/lib/parallax
+  parallax scan --rate 50 services.txt";
+
+/// Flags of `scan`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_SCAN)]
+pub(crate) struct ScanArgs {
+    /// The list, a service a line, such as example.com or host:port,2; - is standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) list: Option<String>,
+
+    /// Begin at most this many looks a second
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) rate: u32,
+
+    /// The time limit of one look, such as 20s
+    #[arg(long, value_name = "TIME", default_value = "20s")]
+    timeout: String,
+
+    /// Looks under way at once, at most
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = jobs)]
+    pub(crate) jobs: usize,
+
+    #[command(flatten)]
+    data: DataArgs,
+
+    /// Look at private addresses and at any port: for labs and intranets
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_private: Option<String>,
+
+    #[command(flatten)]
+    look: LookArgs,
+}
+
+fn jobs(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
+    number.ok_or_else(|| "the value must be 1 to 1000".into())
+}
+
+const AFTER_EXPORT: &str = "\
+Works beside a running node. Each service is a line of its own, as it stood when
+its line was written.
+
+Exit status:
+  0  all was written    1  not all could be    2  wrong use
+
+Examples:
+  parallax export --data /var/lib/parallax services.jsonl
+  parallax export | jq -r .service";
+
+/// Flags of `export`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_EXPORT)]
+pub(crate) struct ExportArgs {
+    /// The file to write, replaced in one step; - is standard output
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true, value_hint = ValueHint::FilePath)]
+    pub(crate) file: String,
+
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+const AFTER_IMPORT: &str = "\
+Reads what `export` wrote, and the rows of old notaries (Perspectives):
+  ('example.com:443,2', 'FINGERPRINT', 1376665224, 1382022034)
+with commas, tabs, blanks or | in between, brackets and quotes or none. Such
+rows know a certificate by its MD5 alone: they are kept and exported, and count
+for no verdict. Works beside a running node; importing twice changes nothing.
+
+Exit status:
+  0  every line was taken over    1  some were not    2  wrong use
+
+Examples:
+  parallax import --data /var/lib/parallax services.jsonl
+  sqlite3 notary.sqlite 'select * from observations' | parallax import";
+
+/// Flags of `import`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_IMPORT)]
+pub(crate) struct ImportArgs {
+    /// The file to read; - is standard input
+    #[arg(value_name = "FILE", default_value = "-", hide_default_value = true, value_hint = ValueHint::FilePath)]
+    pub(crate) file: String,
+
+    #[command(flatten)]
+    data: DataArgs,
 }
 
 /// What is below `config`.
@@ -489,6 +751,18 @@ impl AcceptArgs {
     }
 }
 
+impl SshKnownHostsArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let own = flags([
+            (&settings::POLICY, &self.policy),
+            (&settings::MAX_AGE, &self.max_age),
+            (&settings::TIMEOUT, &self.timeout),
+        ]);
+        [own, self.look.flags()].concat()
+    }
+}
+
 impl ServeArgs {
     /// What it says of keys.
     pub(crate) fn flags(&self) -> Vec<Flag> {
@@ -502,8 +776,79 @@ impl ServeArgs {
             (&settings::DOMAIN, &self.domain),
             (&settings::LEGACY, &self.legacy),
             (&settings::ALLOW_PRIVATE, &self.allow_private),
+            (&settings::SCAN_EVERY, &self.scan_every),
         ]);
         [own, self.look.flags()].concat()
+    }
+}
+
+impl DataArgs {
+    fn flags(&self) -> Vec<Flag> {
+        flags([(&settings::DATA, &self.data)])
+    }
+}
+
+impl HistoryArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        [flags([(&settings::TIMEOUT, &self.timeout)]), self.data.flags()].concat()
+    }
+}
+
+impl ServicesArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        match &self.command {
+            ServicesCommand::List(args) => args.data.flags(),
+            ServicesCommand::Add(args) | ServicesCommand::Remove(args) => args.data.flags(),
+        }
+    }
+}
+
+impl ServicesListArgs {
+    /// `--newer-than`.
+    pub(crate) fn newer_than(&self) -> Result<Option<Duration>, Failure> {
+        duration("--newer-than", self.newer_than.as_deref())
+    }
+
+    /// `--older-than`.
+    pub(crate) fn older_than(&self) -> Result<Option<Duration>, Failure> {
+        duration("--older-than", self.older_than.as_deref())
+    }
+}
+
+impl ScanArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        let own = flags([(&settings::ALLOW_PRIVATE, &self.allow_private)]);
+        [own, self.data.flags(), self.look.flags()].concat()
+    }
+
+    /// `--timeout`.
+    pub(crate) fn time_limit(&self) -> Result<Duration, Failure> {
+        let limit = duration("--timeout", Some(&self.timeout))?.unwrap_or_default();
+        match limit.is_zero() {
+            true => Err(Failure::usage("--timeout: a look needs some time, such as 20s")),
+            false => Ok(limit),
+        }
+    }
+}
+
+fn duration(flag: &str, text: Option<&str>) -> Result<Option<Duration>, Failure> {
+    text.map(settings::parse_duration).transpose().map_err(|why| Failure::usage(format!("{flag}: {why}")))
+}
+
+impl ExportArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        self.data.flags()
+    }
+}
+
+impl ImportArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        self.data.flags()
     }
 }
 

@@ -6,10 +6,13 @@ mod clock;
 mod commands;
 mod failure;
 mod kept;
+mod lines;
 mod logs;
 mod output;
 mod progress;
 mod settings;
+mod timeline;
+mod transfer;
 mod usage;
 mod vantages;
 
@@ -33,10 +36,16 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
+        Command::SshKnownHosts(args) => commands::ssh_known_hosts::run(args, config),
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
         Command::Accept(args) => commands::accept::run(args, config),
+        Command::History(args) => commands::history::run(args, config),
+        Command::Services(args) => commands::services::run(args, config),
+        Command::Scan(args) => commands::scan::run(args, config),
+        Command::Export(args) => commands::export::run(args, config),
+        Command::Import(args) => commands::import::run(args, config),
         Command::Config(args) => commands::config::run(args, config),
         Command::Completions(args) => commands::packaging::completions(args),
         Command::Man(args) => commands::packaging::man(args),

@@ -31,17 +31,24 @@ pub(crate) struct Many {
 }
 
 impl Many {
-    /// A bar that is not shown yet.
-    pub(crate) fn new() -> Self {
+    /// A bar that is not shown yet; `done` says what becomes of each piece, such as `checked`.
+    pub(crate) fn new(done: &'static str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::hidden());
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} checked, {eta} left") {
+        if let Ok(style) = ProgressStyle::with_template(&format!("{{bar:30}} {{pos}}/{{len}} {done}, {{eta}} left")) {
             bar.set_style(style);
         }
         Self { bar }
     }
 
-    /// Shows the bar once a second has gone by; never ends.
-    pub(crate) async fn show_in_time(&self) -> std::convert::Infallible {
+    /// Does the work; the bar is shown once a second has gone by.
+    pub(crate) async fn show_while<T>(&self, work: impl Future<Output = T>) -> T {
+        tokio::select! {
+            done = work => done,
+            never = self.show_in_time() => match never {},
+        }
+    }
+
+    async fn show_in_time(&self) -> std::convert::Infallible {
         tokio::time::sleep(PATIENCE).await;
         self.bar.set_draw_target(ProgressDrawTarget::stderr());
         self.bar.enable_steady_tick(TICK);
@@ -52,6 +59,11 @@ impl Many {
     pub(crate) fn counter(&self) -> impl Fn() + Send + 'static {
         let bar = self.bar.clone();
         move || bar.inc_length(1)
+    }
+
+    /// One more piece has come in.
+    pub(crate) fn more(&self, pieces: usize) {
+        self.bar.inc_length(pieces as u64);
     }
 
     /// One piece is done.

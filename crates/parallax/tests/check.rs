@@ -130,7 +130,7 @@ async fn observe_tells_what_is_seen_and_what_is_not() {
     let world = World::start().await;
     let run = world.run(&["observe", "--roots", "roots.pem", &world.service]).await;
     assert_eq!(run.status, 0, "{run:?}");
-    assert!(run.stdout.contains("outcome     seen (a certificate was seen)\n"), "{run:?}");
+    assert!(run.stdout.contains("outcome     seen (the server showed its key)\n"), "{run:?}");
     assert!(run.stdout.contains("Example Trust Services (public roots: valid)"), "{run:?}");
     let run = world.run(&["observe", "--roots", "none", "--json", &world.service]).await;
     assert_eq!(run.json()["now"]["public_ca"], "unknown-issuer");

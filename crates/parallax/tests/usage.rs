@@ -24,7 +24,7 @@ fn services_that_are_none() {
     let label = format!("{}.example", "a".repeat(64));
     for (service, part) in [
         ("", "no service was named"),
-        ("gopher://example.com", "use tls:// or https://"),
+        ("gopher://example.com", "use tls://, https:// or ssh://"),
         ("ssh ://x", "tls://"),
         ("example.com:0", "ports are 1 to 65535"),
         ("example.com:65536", "ports are 1 to 65535"),
@@ -35,9 +35,10 @@ fn services_that_are_none() {
         ("exa\u{202e}mple.com", "\"exa"),
         ("\u{1b}[31mred.example", "write a host such as example.com"),
         ("user@example.com", "user name"),
+        ("ssh://user@example.com", "user name"),
         ("127.1", "four decimal numbers"),
         ("[::1", "in brackets"),
-        ("example.com:443,1", "names TLS"),
+        ("example.com:443,3", "host:port,1 SSH"),
     ] {
         for command in ["check", "observe"] {
             assert_refused(&home.run(&[command, service]), part);
@@ -150,4 +151,14 @@ fn standard_output_that_is_full_or_gone() {
     drop(reader);
     let output = home.command(&["config", "show"]).stdout(writer).output().unwrap();
     assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(2), b"".as_slice()), "a closed pipe is no news");
+}
+
+#[test]
+fn hosts_that_ssh_would_not_name() {
+    let home = Home::new();
+    for host in ["", "*", "a,b", "a b", "[a]:", "[a]:0", "ssh://a", "a\nb"] {
+        let run = home.run(&["ssh-known-hosts", host]);
+        assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{host:?}: {run:?}");
+        assert_eq!(run.stderr.matches('\n').count(), 1, "{run:?}");
+    }
 }

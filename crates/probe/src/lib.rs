@@ -17,6 +17,7 @@ mod dns;
 mod prober;
 mod roots;
 mod settings;
+mod ssh;
 mod suite;
 mod target;
 mod tls;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use parallax_core::{DnsSet, Host, Look, Observation, Outcome, ServiceId};
+use parallax_core::{DnsSet, Host, HostKey, Look, Met, Observation, Outcome, Scheme, ServiceId, Timestamp};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -14,6 +14,7 @@ use crate::clock;
 use crate::dns::{Asker, KeyRecords, Questions, UnknownType, dns_set, literal, parse_kind};
 use crate::roots::Roots;
 use crate::settings::{ProbeError, ProbeSettings};
+use crate::ssh;
 use crate::tls::{Handshaker, Shown, Unseen, connect, sight};
 
 /// Looks. Cheap to clone; all clones share one resolver and one TLS configuration.
@@ -84,8 +85,13 @@ impl Inner {
         let questions = Questions::new(&self.asker, name, service.port());
         let a = timeout_at(deadline, questions.a()).map(|a| a.ok().flatten()).shared();
         let aaaa = timeout_at(deadline, questions.aaaa()).map(|aaaa| aaaa.ok().flatten()).shared();
-        let records =
-            timeout_at(deadline, questions.key_records()).map(|it| it.unwrap_or_else(|_| KeyRecords::unknown()));
+        let records = async {
+            match service.scheme() {
+                // These records speak of certificates.
+                Scheme::Ssh => KeyRecords::unknown(),
+                _ => timeout_at(deadline, questions.key_records()).await.unwrap_or_else(|_| KeyRecords::unknown()),
+            }
+        };
         let observing = async {
             match dictated {
                 Some(address) => self.observe(service, [std::future::ready(vec![address])], deadline).await,
@@ -127,7 +133,7 @@ impl Inner {
         let visiting = async {
             match self.open(to).await {
                 Err(outcome) => Visit::unconnected(to, outcome),
-                Ok(stream) => match timeout_at(deadline, self.meet(service, to, stream)).await {
+                Ok(stream) => match timeout_at(deadline, self.meet(service, to, stream, deadline)).await {
                     Ok(shown) => Visit::connected(to, shown),
                     Err(_) => Visit::connected(to, Err(Outcome::Timeout)),
                 },
@@ -146,8 +152,27 @@ impl Inner {
         connect(to, self.settings.source, self.settings.limits.connect).await
     }
 
+    async fn meet(
+        &self,
+        service: &ServiceId,
+        to: SocketAddr,
+        stream: TcpStream,
+        deadline: Instant,
+    ) -> Result<Seen, Outcome> {
+        let limits = &self.settings.limits;
+        match service.scheme() {
+            Scheme::Tls => self.meet_tls(service, to, stream).await.map(Seen::Tls),
+            Scheme::Ssh => {
+                // The address was judged and admitted for this look.
+                let again = || connect(to, self.settings.source, limits.connect);
+                ssh::meet(stream, again, limits, deadline).await.map(Seen::Ssh)
+            }
+            _ => Err(Outcome::Unsupported),
+        }
+    }
+
     /// By rustls; where that can't be, the old way on a second connection to the same address.
-    async fn meet(&self, service: &ServiceId, to: SocketAddr, mut stream: TcpStream) -> Result<Shown, Outcome> {
+    async fn meet_tls(&self, service: &ServiceId, to: SocketAddr, mut stream: TcpStream) -> Result<Shown, Outcome> {
         let limits = &self.settings.limits;
         let unseen = match self.handshaker.shake(&mut stream, service, to.ip(), limits).await {
             Ok(shown) => return Ok(shown),
@@ -161,11 +186,28 @@ impl Inner {
     }
 }
 
+/// What a server showed.
+enum Seen {
+    Tls(Shown),
+    Ssh(Vec<HostKey>),
+}
+
+impl Seen {
+    fn met(self, service: &ServiceId, roots: &Roots, at: Timestamp) -> Option<Met> {
+        match self {
+            Seen::Tls(Shown { chain, protocol, proved }) => {
+                Some(judge_chain(&chain, service, roots, at).ok()?.met(protocol, proved))
+            }
+            Seen::Ssh(host_keys) => ssh::met(host_keys),
+        }
+    }
+}
+
 /// What came of one address.
 struct Visit {
     address: Option<SocketAddr>,
     connected: bool,
-    shown: Result<Shown, Outcome>,
+    shown: Result<Seen, Outcome>,
 }
 
 impl Visit {
@@ -178,7 +220,7 @@ impl Visit {
         Self { address, connected: false, shown: Err(outcome) }
     }
 
-    fn connected(to: SocketAddr, shown: Result<Shown, Outcome>) -> Self {
+    fn connected(to: SocketAddr, shown: Result<Seen, Outcome>) -> Self {
         Self { address: Some(to), connected: true, shown }
     }
 
@@ -191,11 +233,7 @@ impl Visit {
 fn conclude(service: &ServiceId, visit: Visit, roots: &Roots) -> Observation {
     let Visit { address, shown, .. } = visit;
     let at = clock::now();
-    let judged = shown.and_then(|Shown { chain, protocol, proved }| {
-        let facts = judge_chain(&chain, service, roots, at).map_err(|_| Outcome::Malformed)?;
-        Ok(facts.met(protocol, proved))
-    });
-    match judged {
+    match shown.and_then(|seen| seen.met(service, roots, at).ok_or(Outcome::Malformed)) {
         Ok(met) => Observation { at, address, outcome: Outcome::Seen, met: Some(met) },
         Err(outcome) => Observation::failed(at, address, outcome),
     }

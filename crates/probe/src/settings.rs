@@ -30,7 +30,8 @@ pub struct ProbeSettings {
     pub limits: Limits,
 }
 
-/// A budget of the caller's: asked before each TCP connection, in the task of the look; what it refuses is
+/// A budget of the caller's: asked before each TCP connection, in the task of the look (at SSH services before the first
+/// at an address only: the server decides by what it offers how many there are, five at most); what it refuses is
 /// [`Outcome::NotAllowed`](parallax_core::Outcome::NotAllowed), and the next address is tried.
 #[derive(Clone)]
 pub struct Admission(Arc<dyn Fn(SocketAddr) -> bool + Send + Sync>);
@@ -59,13 +60,13 @@ pub struct Limits {
     pub look: Duration,
     /// One TCP connection. Default 3 s.
     pub connect: Duration,
-    /// From the ClientHello to the first byte that comes back. Default 5 s.
+    /// From our first bytes to the first byte that comes back. Default 5 s.
     pub first_byte: Duration,
     /// One DNS question with its retries and aliases. Default 5 s.
     pub dns: Duration,
     /// Bytes read in one handshake. Default 256 KiB.
     pub handshake_bytes: usize,
-    /// TLS records read in one handshake, empty ones included. Default 2000.
+    /// TLS records or SSH packets read in one handshake, empty ones included. Default 2000.
     pub records: usize,
     /// Certificates in a chain. Default 32.
     pub chain: usize,

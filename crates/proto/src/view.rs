@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use parallax_core::{
-    Authority, DnsAnswers, Dnssec, History, Look, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Observation, Outcome,
+    Authority, DnsAnswers, Dnssec, History, Look, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Observation, Outcome, Scheme,
     ServiceId, Signer, SigningFailed, Suite, Testimony, Timespan, Timestamp, VantageId,
 };
 use serde::{Deserialize, Serialize};
@@ -205,6 +205,7 @@ impl View {
         let view: View = serde_json::from_str(&signed.body).map_err(|error| ViewError::Malformed(error.to_string()))?;
         view.answers(expected)?;
         view.is_coherent().map_err(|why| ViewError::Malformed(why.into()))?;
+        view.has_sound_host_keys(suite).map_err(|why| ViewError::Malformed(why.into()))?;
         Ok(Verified::new(view, signed))
     }
 
@@ -281,6 +282,23 @@ impl View {
         }
         if self.dns.dnssec == Dnssec::Bogus && self.dns.ca.is_some() {
             return Err("a bogus record can't authorise anything");
+        }
+        Ok(())
+    }
+}
+
+impl View {
+    /// `docs/protocols/ssh.md`: who compares host keys by their hash must not be shown another blob with it.
+    fn has_sound_host_keys(&self, suite: &dyn Suite) -> Result<(), &'static str> {
+        let Some(met) = &self.now.met else { return Ok(()) };
+        if met.host_keys.is_empty() == (self.service.scheme() == Scheme::Ssh) {
+            return Err("host keys must be there exactly when an SSH server was seen");
+        }
+        if !met.has_coherent_host_keys() {
+            return Err("host keys must be of different kinds, in their order, and the first the key of the look");
+        }
+        if met.host_keys.iter().any(|key| suite.sha256(&key.blob) != *key.key.as_bytes()) {
+            return Err("a host key's hash is not that of its blob");
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
 use parallax_core::{
-    CaId, DnsAnswers, Fingerprint, Met, Observation, Outcome, PublicCa, ServiceId, Signer, SigningFailed, Suite,
-    Timespan, Timestamp, VantageId,
+    CaId, DnsAnswers, Fingerprint, HostKey, HostKeyKind, Md5Fingerprint, Met, Observation, Outcome, PublicCa,
+    ServiceId, Signer, SigningFailed, Suite, Timespan, Timestamp, VantageId,
 };
 use parallax_proto::{
     BadSignature, Descriptor, DescriptorError, DnsReply, Expected, Question, Signed, StatementKey, View, ViewError,
@@ -133,6 +133,7 @@ impl Vantage {
             not_after: NOW,
             ca_id: CaId::Key(print(2)),
             public_ca: PublicCa::UnknownIssuer,
+            host_keys: Vec::new(),
         };
         View {
             format: "parallax-view/1".into(),
@@ -169,6 +170,49 @@ impl Vantage {
         change(&mut view);
         view.sign(&self.statement).unwrap()
     }
+}
+
+/// A host key whose blob says no more than its kind.
+fn host_key(kind: HostKeyKind) -> HostKey {
+    let name = kind.as_str().as_bytes();
+    let blob = [&u32::try_from(name.len()).unwrap().to_be_bytes(), name].concat();
+    let key = Fingerprint::from_bytes(PureRust.sha256(&blob));
+    HostKey { kind, key, md5: Md5Fingerprint::from_bytes([0; 16]), blob }
+}
+
+#[test]
+fn host_keys_of_an_ssh_view_are_what_they_say() {
+    let vantage = Vantage::new(7);
+    let service: ServiceId = "ssh://example.com".parse().unwrap();
+    let verify = |change: &dyn Fn(&mut Met)| {
+        let signed = vantage.signed(|view| {
+            view.service = service.clone();
+            let met = view.now.met.as_mut().unwrap();
+            met.host_keys = vec![host_key(HostKeyKind::Ed25519), host_key(HostKeyKind::Rsa)];
+            *met = met.by_host_key(&host_key(HostKeyKind::Ed25519));
+            change(met);
+        });
+        let question = Question { service: service.clone(), ..question() };
+        let expected =
+            Expected { vantage: vantage.id, statement_key: vantage.statement_key(), question: &question, now: NOW };
+        View::verify(&PureRust, &expected, signed).map(|view| view.into_content())
+    };
+    let good = verify(&|_| {}).unwrap();
+    assert_eq!(good.now.met.unwrap().host_keys.len(), 2);
+    let changes: [&dyn Fn(&mut Met); 6] = [
+        &|met| met.host_keys.clear(),
+        &|met| met.host_keys.reverse(),
+        &|met| met.host_keys[1] = met.host_keys[0].clone(),
+        &|met| met.host_keys[1].key = print(9),
+        &|met| met.host_keys[1].blob.push(1),
+        &|met| met.host_keys[1].blob = vec![0; 3000],
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let error = verify(change).unwrap_err();
+        assert!(matches!(error, ViewError::Malformed(_)), "{index}: {error}");
+    }
+    let tls = vantage.signed(|view| view.now.met.as_mut().unwrap().host_keys = vec![host_key(HostKeyKind::Rsa)]);
+    assert!(matches!(vantage.verify(tls), Err(ViewError::Malformed(_))), "a certificate has no host keys");
 }
 
 fn print(n: u8) -> Fingerprint {

@@ -1,10 +1,12 @@
 //! Remembering: two contracts, one behaviour battery (`tests/battery`), one module per engine.
 
 mod error;
+mod old;
 mod sqlite;
 mod traits;
 
 pub use error::StoreError;
+pub use old::{OldSpan, add_old_spans, forget_old_spans, old_spans};
 pub use sqlite::{SqliteOptions, SqliteStore, TransactionMetrics};
 pub use traits::{
     HistoryStore, Known, Listed, Listing, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAGE, MAX_RANGE_BYTES,

@@ -54,6 +54,20 @@ pub struct Listing {
     pub limit: usize,
 }
 
+impl Listing {
+    /// Moves on behind a page that it gave; `false` when that was the last one.
+    pub fn advance(&mut self, page: &[Listed]) -> bool {
+        let full = page.len() >= self.limit.min(MAX_PAGE);
+        match page.last().filter(|_| full) {
+            Some(last) => {
+                self.after = Some(last.service.clone());
+                true
+            }
+            None => false,
+        }
+    }
+}
+
 /// One row of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {

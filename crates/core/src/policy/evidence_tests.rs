@@ -61,6 +61,7 @@ impl Cert {
             not_after: NOW.plus(30 * DAY),
             ca_id: self.ca_id(),
             public_ca: if self.is_public() { PublicCa::Valid } else { PublicCa::UnknownIssuer },
+            host_keys: Vec::new(),
         }
     }
 

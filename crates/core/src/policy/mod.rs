@@ -2,6 +2,7 @@
 //! the command, the library, the simulation and the browser.
 
 mod evidence;
+mod host_keys;
 mod majority;
 mod memory;
 mod mpic;
@@ -85,6 +86,7 @@ impl Policy {
 
     /// Decides. Views that contradict their own vantage point were dropped before (`lying-vantage`).
     pub fn decide(&self, evidence: &Evidence, now: Timestamp) -> Verdict {
+        let evidence = &*host_keys::aligned(evidence);
         let mut verdict = match self {
             Policy::Evidence { accept_private } => evidence::decide(evidence, *accept_private, now),
             Policy::Majority { threshold, min_views } => majority::decide(evidence, *threshold, *min_views),
@@ -107,6 +109,7 @@ impl Policy {
             return true;
         }
         let open = open.as_slice();
+        let evidence = &*host_keys::aligned(evidence);
         match self {
             Policy::Evidence { accept_private } => evidence::is_settled(evidence, *accept_private, open, now),
             Policy::Majority { threshold, min_views } => majority::is_settled(evidence, *threshold, *min_views, open),

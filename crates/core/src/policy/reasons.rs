@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::evidence::{Bench, Sense};
 use crate::evidence::Evidence;
 use crate::observation::Outcome;
+use crate::service::Scheme;
 use crate::verdict::{Rule, Word};
 
 /// Why there is no key of my own to compare.
@@ -81,8 +82,9 @@ fn main_reason(bench: &Bench<'_>, rule: Rule) -> String {
             count(|sense| sense.looks && !sense.shows_mine)
         ),
         Rule::MitmNearMe if bench.mine.is_none() => {
+            let protocol = bench.evidence.service().scheme().protocol();
             format!(
-                "What answers you does not speak TLS; {} of {asked} asked meet TLS there.",
+                "What answers you does not speak {protocol}; {} of {asked} asked meet {protocol} there.",
                 count(|sense| sense.looks)
             )
         }
@@ -108,6 +110,11 @@ fn main_reason(bench: &Bench<'_>, rule: Rule) -> String {
         Rule::StablePrivate => format!(
             "Too few can look now, but {} of {asked} asked have known this private key for days.",
             count(|sense| sense.remembers_long)
+        ),
+        // A host key has no CA, and no record speaks for it.
+        Rule::GlobalChange if bench.evidence.service().scheme() == Scheme::Ssh => format!(
+            "{vouching} of {asked} asked see your key too, but it is new to {}: whoever controls the way to the server would be seen by all alike. Only time can tell.",
+            count(|sense| sense.finds_ca_new)
         ),
         Rule::GlobalChange => format!(
             "{vouching} of {asked} asked see your key too, but its CA is new to {}: whoever controls the way to the server would be seen by all alike. Only time or the owner's record in DNS can tell.",

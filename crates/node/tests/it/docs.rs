@@ -23,6 +23,9 @@ fn every_metric_is_in_the_operator_s_table() {
         metrics::LEGACY_SIGNATURES,
         metrics::SIGNATURES,
         metrics::SERVER_CERTIFICATE_END,
+        metrics::SCAN_LOOKS,
+        metrics::SCAN_SERVICES,
+        metrics::SCAN_DUE,
         metrics::STORE_TRANSACTIONS,
         metrics::STORE_SECONDS,
     ] {

@@ -10,6 +10,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod openapi;
+mod scan;
 mod sockets;
 mod store;
 mod support;

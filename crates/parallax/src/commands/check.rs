@@ -29,7 +29,7 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = checker(args, names, &settings).await?;
+        let checker = checker(args.trust_first, names, &settings).await?;
         match service {
             Some(service) => one(args, &checker, &service).await,
             None => many::run(args, &checker).await,
@@ -69,11 +69,16 @@ pub(super) fn status(decision: Decision) -> u8 {
     }
 }
 
-fn parse_names(given: &[String]) -> Result<Vec<VantageName>, Failure> {
+pub(super) fn parse_names(given: &[String]) -> Result<Vec<VantageName>, Failure> {
     given.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
-async fn checker(args: &CheckArgs, names: Vec<VantageName>, settings: &Settings) -> Result<Checker, Failure> {
+/// A checker that asks these vantage points, or those of the list.
+pub(super) async fn checker(
+    trust_first: bool,
+    names: Vec<VantageName>,
+    settings: &Settings,
+) -> Result<Checker, Failure> {
     let prober = looking::prober(&settings.look, settings.check.timeout)?;
     let accepted = AcceptedList::read(&settings.accepted_file()).map_err(Failure::usage)?;
     let mut builder = Checker::builder(prober)
@@ -87,7 +92,7 @@ async fn checker(args: &CheckArgs, names: Vec<VantageName>, settings: &Settings)
     }
     let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
     let (urls, notaries) = chosen(names, &list)?;
-    for vantage in vantages(args, urls, &list, settings).await? {
+    for vantage in vantages(trust_first, urls, &list, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
     Ok(notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary)).build())
@@ -114,14 +119,14 @@ fn chosen(names: Vec<VantageName>, list: &Vantages) -> Result<(Vec<VantageUrl>, 
 }
 
 async fn vantages(
-    args: &CheckArgs,
+    trust_first: bool,
     urls: Vec<VantageUrl>,
     list: &Vantages,
     settings: &Settings,
 ) -> Result<Vec<NodeVantage>, Failure> {
     let mut vantages = Vec::new();
     for url in urls {
-        let url = pinned(args, url, list, settings).await?;
+        let url = pinned(trust_first, url, list, settings).await?;
         let listed = list.entries.iter().find(|entry| Some(entry.vantage) == url.pin());
         vantages.push(NodeVantage::new(url, listed.map(|entry| entry.known())).map_err(Failure::usage)?);
     }
@@ -130,7 +135,7 @@ async fn vantages(
 
 /// The URL with its pin: its own, else the list's, else what is met where the user says so.
 async fn pinned(
-    args: &CheckArgs,
+    trust_first: bool,
     url: VantageUrl,
     list: &Vantages,
     settings: &Settings,
@@ -141,7 +146,7 @@ async fn pinned(
     if let Some(listed) = list.find(&Which::Url(url.clone())) {
         return Ok(url.with_pin(listed.vantage));
     }
-    if !args.trust_first {
+    if !trust_first {
         return Ok(url);
     }
     let met = NodeVantage::discover(&url, Deadline::within(settings.check.timeout)).await;

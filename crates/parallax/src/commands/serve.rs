@@ -97,13 +97,14 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         operator: serve.operator.clone(),
         domain: serve.domain.clone(),
         legacy: serve.legacy,
+        scan_every: serve.scan_every,
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
         ..NodeSettings::new(serve.data.clone())
     })
 }
 
 /// `--allow-private` lifts both bounds; ports that were listed stay a bound all the same.
-fn targets(serve: &ServeSettings, ports: &Ports) -> TargetPolicy {
+pub(super) fn targets(serve: &ServeSettings, ports: &Ports) -> TargetPolicy {
     let base = if serve.allow_private { TargetPolicy::any() } else { TargetPolicy::public() };
     match ports {
         Ports::Home => base,

@@ -17,7 +17,7 @@ pub(crate) use escape::{escape, quote_toml};
 pub(crate) use report::{Shown, ShownFailure, ShownNotary, ShownView, line, render};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};
-pub(crate) use when::ago;
+pub(crate) use when::{ago, day, length, minute};
 pub(crate) use wrap::{Cut, wrap};
 
 /// Writes data to standard output; styles are taken out where it is no terminal, or `NO_COLOR` is set.
@@ -44,8 +44,13 @@ pub(crate) fn say(message: &str) {
 }
 
 fn finished(written: io::Result<()>) -> Result<(), Failure> {
-    written.map_err(|error| match error.kind() {
+    written.map_err(|error| not_written(&error))
+}
+
+/// Why standard output did not take what was written.
+pub(crate) fn not_written(error: &io::Error) -> Failure {
+    match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::reader_gone(),
         _ => Failure::usage(format!("standard output can't be written to: {error}")),
-    })
+    }
 }

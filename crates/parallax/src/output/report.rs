@@ -97,6 +97,7 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
     if is_unproved(shown) {
         text.push_str(&wrap("", "? the server did not prove that it holds this key: shown, never counted"));
     }
+    push_host_keys(&mut text, shown);
     push_failures(&mut text, "Answered, but not counted:", &shown.dropped);
     push_failures(&mut text, "Gave no answer:", &shown.missing);
     if !shown.not_needed.is_empty() {
@@ -179,8 +180,11 @@ fn key_and_ca(look: &Observation) -> [Cell; 2] {
     }
 }
 
-/// The CA in few letters: its organisation, or what is known instead.
+/// The CA in few letters: its organisation, or what is known instead. A host key has its kind there.
 pub(super) fn ca_name(met: &Met) -> String {
+    if let Some(host_key) = met.host_key() {
+        return host_key.kind.to_string();
+    }
     match &met.ca_id {
         CaId::Organisation(name) => escape(name),
         CaId::Key(key) if *key == met.key => "self-signed".into(),
@@ -216,6 +220,18 @@ fn word(word: Word) -> Cell {
 fn is_unproved(shown: &Shown<'_>) -> bool {
     let looks = shown.views.iter().flat_map(|view| [Some(view.now), view.there]).flatten();
     looks.chain([&shown.local.now]).any(|look| look.met.as_ref().is_some_and(|met| !met.proved))
+}
+
+/// Every host key by itself: the table is about the first.
+fn push_host_keys(text: &mut String, shown: &Shown<'_>) {
+    let Some(met) = shown.local.now.proved().filter(|met| !met.host_keys.is_empty()) else { return };
+    let looks: Vec<_> = shown.views.iter().filter_map(|view| view.now.proved()).collect();
+    text.push_str("\nThe host keys that you met, and how many looks of others show each:\n");
+    for key in &met.host_keys {
+        let seen = looks.iter().filter(|look| look.shows(key.key)).count();
+        let line = format!("{} {} {seen}/{}", key.kind, key.openssh_fingerprint(), looks.len());
+        text.push_str(&wrap("  ", &line));
+    }
 }
 
 fn push_failures(text: &mut String, title: &str, failures: &[ShownFailure]) {

@@ -17,8 +17,10 @@ pub(crate) fn render(service: &ServiceId, look: &Look, now: Timestamp) -> String
     push(&mut text, "service", &service.to_string());
     push(&mut text, "address", &address);
     push(&mut text, "outcome", &format!("{} ({})", look.now.outcome, look.now.outcome.sentence()));
-    if let Some(met) = &look.now.met {
-        push_met(&mut text, met, now);
+    match &look.now.met {
+        Some(met) if !met.host_keys.is_empty() => push_host_keys(&mut text, met),
+        Some(met) => push_met(&mut text, met, now),
+        None => {}
     }
     push_dns(&mut text, look);
     text
@@ -39,6 +41,13 @@ fn push_met(text: &mut String, met: &Met, now: Timestamp) {
     push(text, "valid", &validity(met, now));
     let plural = if met.chain.len() == 1 { "" } else { "s" };
     push(text, "chain", &format!("{} certificate{plural}", met.chain.len()));
+}
+
+fn push_host_keys(text: &mut String, met: &Met) {
+    push(text, "protocol", &format!("{}, the server proved these keys", escape(&met.protocol)));
+    for key in &met.host_keys {
+        push(text, "host key", &format!("{} {}", key.kind, key.openssh_fingerprint()));
+    }
 }
 
 fn validity(met: &Met, now: Timestamp) -> String {

@@ -2,6 +2,18 @@
 
 use std::time::Duration;
 
+use parallax_core::Timestamp;
+
+/// A moment to the minute, UTC, in 17 columns: `2026-11-23 05:12Z`.
+pub(crate) fn minute(at: Timestamp) -> String {
+    at.to_string().chars().take(16).map(|c| if c == 'T' { ' ' } else { c }).chain(['Z']).collect()
+}
+
+/// A day, UTC, in ten columns: `2026-11-23`.
+pub(crate) fn day(at: Timestamp) -> String {
+    at.to_string().chars().take(10).collect()
+}
+
 /// A length of time in at most nine columns: `12 days`. The exact moment is in the JSON.
 pub(crate) fn length(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -31,6 +43,12 @@ pub(crate) fn took(duration: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_are_cut() {
+        let at = "2026-11-23T05:12:59.999Z".parse().unwrap();
+        assert_eq!((minute(at), day(at)), ("2026-11-23 05:12Z".into(), "2026-11-23".into()));
+    }
 
     #[test]
     fn the_largest_unit_of_which_there_are_two() {

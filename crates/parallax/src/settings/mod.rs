@@ -14,11 +14,12 @@ use std::time::Duration;
 use parallax_core::{Policy, Share};
 use parallax_proto::DEFAULT_MAX_AGE;
 
+pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::File;
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SOURCE, THRESHOLD,
-    TIMEOUT,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY, SOURCE,
+    THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown};
 pub(crate) use paths::Environment;
@@ -116,6 +117,8 @@ pub(crate) struct ServeSettings {
     pub(crate) legacy: bool,
     /// Whether it looks at private addresses and any port.
     pub(crate) allow_private: bool,
+    /// How often it looks at every service that it knows; `None` never.
+    pub(crate) scan_every: Option<Duration>,
 }
 
 /// The whole check, when nobody says otherwise.
@@ -222,6 +225,7 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
         legacy: layers.pick(&keys::LEGACY, Switch(true))?.0,
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
+        scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
     })
 }
 

@@ -58,6 +58,7 @@ impl ChainFacts {
             not_after: self.not_after,
             ca_id: self.ca_id,
             public_ca: self.public_ca,
+            host_keys: Vec::new(),
         }
     }
 }

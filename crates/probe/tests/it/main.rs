@@ -9,4 +9,5 @@ mod dnssec;
 mod hostile;
 mod interop;
 mod looks;
+mod ssh;
 mod support;

@@ -28,6 +28,7 @@ pub(in crate::output) fn met(n: u8) -> Met {
         not_after: NOW.plus(Duration::from_secs(86_400 * 60)),
         ca_id: CaId::Organisation("Example Trust Services".into()),
         public_ca: PublicCa::Valid,
+        host_keys: Vec::new(),
     }
 }
 

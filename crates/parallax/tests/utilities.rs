@@ -1,0 +1,217 @@
+//! The notary's utilities on a node's memory: services, scan, export, import.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+mod support;
+
+use parallax_lab::{Answer, Behaviour, Lab, Site, Validity};
+use support::{Home, Run};
+
+/// A lab with one honest site, and a home whose settings lead there.
+struct World {
+    lab: Lab,
+    home: Home,
+    service: String,
+    _site: Site,
+}
+
+impl World {
+    async fn start() -> Self {
+        let lab = Lab::start().await.unwrap();
+        let ca = lab.public_ca("Example Trust Services").unwrap();
+        let at = lab.address(20, 10);
+        let site = lab.site(at, &ca.issue(&["shop.example"], Validity::current()).unwrap()).await.unwrap();
+        lab.dns().set("shop.example", Answer::a([at])).unwrap();
+        let home = Home::new()
+            .with("PARALLAX_RESOLVER", &lab.dns().address().to_string())
+            .with("PARALLAX_SOURCE", &lab.address(10, 1).to_string())
+            .with("PARALLAX_DATA", "data");
+        std::fs::create_dir(home.path().join("data")).unwrap();
+        let service = format!("shop.example:{}", lab.port());
+        Self { lab, home, service, _site: site }
+    }
+
+    /// The lab serves on this runtime while the command runs.
+    fn run(&self, arguments: &[&str], input: &str) -> Run {
+        tokio::task::block_in_place(|| self.home.run_with_input(arguments, input.as_bytes()))
+    }
+
+    fn scan(&self, arguments: &[&str], input: &str) -> Run {
+        let fixed = ["scan", "--allow-private", "--rate", "1000", "--timeout", "60s"];
+        self.run(&[&fixed, arguments].concat(), input)
+    }
+}
+
+fn home_with_data() -> Home {
+    let home = Home::new().with("PARALLAX_DATA", "data");
+    std::fs::create_dir(home.path().join("data")).unwrap();
+    home
+}
+
+#[test]
+fn services_are_added_listed_and_removed() {
+    let home = home_with_data();
+    let run = home.run(&["services", "list"]);
+    assert_eq!((run.status, run.stdout.as_str()), (1, ""));
+    assert!(run.stderr.contains("data holds no parallax.sqlite; name the data directory"), "{run:?}");
+
+    let run = home.run(&["services", "add", "example.com", "EXAMPLE.com.", "mail.example:993,2"]);
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run:?}");
+    assert_eq!(run.stdout, "added tls://example.com:443\nknown tls://example.com:443\nadded tls://mail.example:993\n");
+    let list = home.run(&["services", "list"]).stdout;
+    assert_eq!(list, "never             tls://example.com:443\nnever             tls://mail.example:993\n");
+    assert_eq!(home.run(&["services", "list", "--older-than", "5d"]).stdout, list, "never seen is not seen lately");
+    assert_eq!(home.run(&["services", "list", "--newer-than", "5d"]).stdout, "");
+    let json = home.run(&["services", "list", "--json"]).stdout;
+    assert_eq!(json.lines().next(), Some(r#"{"last_seen":null,"service":"tls://example.com:443"}"#));
+
+    let run = home.run(&["services", "remove", "example.com", "other.example"]);
+    assert_eq!((run.status, run.stdout.as_str()), (1, "removed tls://example.com:443\n"));
+    assert_eq!(run.stderr, "parallax: tls://other.example:443 is not known\n");
+    for wrong in [&["add", "a b"][..], &["list", "--older-than", "5"], &["list", "--data", ""], &["add"]] {
+        let run = home.run(&[&["services"], wrong].concat());
+        assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{run:?}");
+    }
+}
+
+#[test]
+fn what_old_notaries_remembered_goes_in_and_out_and_bad_lines_are_named() {
+    let home = home_with_data();
+    let print = "00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f";
+    let rows = format!(
+        "# an old notary\n('github.com:443,2', '{print}', 1376665224, 1382022034)\nnonsense\n\
+         example.com:443,2\t{print}\t1376665224\t4000000000\nexample.com:443,2|{print}|5|9\n{}\n",
+        "x".repeat(2 << 20)
+    );
+    let run = home.run_with_input(&["import"], rows.as_bytes());
+    assert_eq!((run.status, run.stdout.as_str()), (1, "imported 2 lines, refused 3 lines\n"), "{run:?}");
+    let complaints: Vec<_> = run.stderr.lines().collect();
+    assert!(complaints[0].starts_with("parallax: line 3: it is neither"), "{run:?}");
+    assert!(complaints[1].starts_with("parallax: line 4: a timespan ends at 2096"), "{run:?}");
+    assert_eq!(complaints[2], "parallax: line 6: the line is longer than 1048576 bytes");
+
+    let run = home.run(&["export"]);
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""));
+    let lines: Vec<serde_json::Value> = run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines[0]["format"], "parallax-export/1");
+    assert_eq!(lines[2]["service"], "tls://github.com:443");
+    assert_eq!(lines[2]["history"].as_array().unwrap().len(), 0, "no key is made up");
+    assert_eq!(lines[2]["old"][0]["leaf_md5"], print.replace(':', ""));
+    assert_eq!(lines[2]["old"][0]["first_seen"], "2013-08-16T15:00:24.000Z");
+
+    let to_file = home.run(&["export", "all.jsonl"]);
+    assert_eq!((to_file.status, to_file.stdout.as_str()), (0, ""), "{to_file:?}");
+    let other = home_with_data();
+    let file = home.path().join("all.jsonl");
+    for _ in 0..2 {
+        let imported = other.run(&["import", file.to_str().unwrap()]);
+        assert_eq!((imported.status, imported.stdout.as_str()), (0, "imported 2 lines, refused 0 lines\n"));
+        assert_eq!(other.run(&["export"]).stdout, run.stdout, "the same, also the second time");
+    }
+
+    let run = other.run_with_input(&["import"], b"{\"format\":\"parallax-export/9\"}\n");
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.stderr.contains("line 1: the format \"parallax-export/9\" is not known"), "{run:?}");
+    assert_eq!(other.run(&["import", "nowhere"]).status, 2);
+    assert_eq!(other.run(&["export", "nowhere/file"]).status, 1);
+    assert_eq!(other.run(&["services", "remove", "github.com", "example.com"]).status, 0);
+    assert_eq!(other.run(&["export"]).stdout.lines().count(), 1, "what old notaries remembered is forgotten as well");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_says_what_it_saw_missed_and_skipped() {
+    let world = World::start().await;
+    let port = world.lab.port();
+    let silent = world.lab.address(20, 20);
+    let _cut = world.lab.open(silent, Behaviour::Cut).await.unwrap();
+    let list = format!(
+        "# a list\n{0}\n\n{0},2\nnot a service\n{silent}:{port}\nnowhere.example:{port}\n  tls://{0}\n",
+        world.service
+    );
+    world.home.write("list.txt", &list);
+    let run = world.scan(&["list.txt"], "");
+    assert_eq!(run.status, 1, "{run:?}");
+    assert!(run.stdout.contains(&format!("no-address  tls://nowhere.example:{port}\n")), "{run:?}");
+    assert!(run.stdout.contains("seen: 1 of 3 services in "), "{run:?}");
+    assert!(run.stdout.contains("\n  no-address  1: DNS gave no address\n"), "{run:?}");
+    assert!(run.stdout.ends_with("skipped: 1 bad lines, 2 named twice\n"), "{run:?}");
+    assert!(run.stderr.starts_with("parallax: line 5: "), "{run:?}");
+    assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
+
+    let list = world.run(&["services", "list", "--newer-than", "1d"], "").stdout;
+    assert!(list.ends_with(&format!("tls://{}\n", world.service)) && list.lines().count() == 1, "{list}");
+
+    let run = world.scan(&[], "");
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""), "from the store: {run:?}");
+    assert!(run.stdout.starts_with("seen: 1 of 1 services"), "{run:?}");
+    let added = format!("nowhere.example:{port}");
+    assert_eq!(world.run(&["services", "add", &added], "").status, 0);
+    assert_eq!(world.scan(&[], "").status, 1);
+
+    let denied = world.run(&["scan", "-"], &world.service);
+    assert!(denied.stdout.contains("  not-allowed 1: "), "loopback needs --allow-private: {denied:?}");
+    for wrong in [&["--rate", "0"][..], &["--jobs", "0"], &["--timeout", "0s"], &["--timeout", "5"], &["nowhere.txt"]] {
+        let run = world.run(&[&["scan"], wrong].concat(), "");
+        assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{wrong:?} {run:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_of_a_hundred_thousand_lines() {
+    let world = World::start().await;
+    let mut list = String::new();
+    for number in 0..50_000 {
+        list.push_str(&format!("gar bage {number}\n{}\n", world.service));
+    }
+    let run = world.scan(&["-"], &list);
+    assert_eq!(run.status, 1);
+    assert!(run.stdout.starts_with("seen: 1 of 1 services in "), "{}", run.stdout);
+    assert!(run.stdout.ends_with("skipped: 50000 bad lines, 49999 named twice\n"), "{}", run.stdout);
+    assert_eq!(run.stderr.lines().count(), 50_000);
+    assert!(run.stderr.lines().last().unwrap().starts_with("parallax: line 99999: "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn beside_a_running_node() {
+    let world = World::start().await;
+    let data = world.home.path().join("data");
+    let node = world.lab.node_with(41, "eu-west", "RIPE", |settings| settings.data = data).await.unwrap();
+    let run = world.scan(&["-"], &world.service);
+    assert_eq!(run.status, 0, "{run:?}");
+    let before = world.run(&["export"], "").stdout;
+    assert_eq!(before.lines().count(), 2, "{before}");
+
+    // The node remembers what the scan saw, and the other way round.
+    let me = world.lab.checker(world.lab.address(10, 1), [&node]).unwrap().build();
+    let report = me.report(&world.service.parse().unwrap()).await;
+    let history = &report.views[0].view.content().history;
+    assert_eq!(history.len(), 1, "{report:?}");
+    let after = world.run(&["export"], "").stdout;
+    let line: serde_json::Value = serde_json::from_str(after.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(line["history"][0]["leaf"], history[0].leaf.to_string());
+    assert_eq!(line["history"][0]["first_seen"], history[0].first_seen.to_string());
+
+    let shown = world.run(&["history", &world.service], "");
+    assert_eq!((shown.status, shown.stderr.as_str()), (0, ""), "{shown:?}");
+    assert!(shown.stdout.contains("\nthis node\n  A  ") && shown.stdout.contains(&history[0].key.short()), "{shown:?}");
+    assert!(shown.stdout.lines().all(|line| line.chars().count() <= 80), "{}", shown.stdout);
+    let url = node.url().to_string();
+    let json = world.run(&["history", "--vantage", &url, "--json", "--timeout", "60s", &world.service], "").json();
+    assert_eq!(json["vantages"][0]["vantage"], node.vantage().to_string(), "{json}");
+    assert_eq!(json["vantages"][0]["history"], line["history"], "{json}");
+
+    let nobody = format!("https://{}:{}#{}", world.lab.address(30, 30), world.lab.port(), "ab".repeat(32));
+    let flags = ["history", "--vantage", &nobody, "--vantage", &url, "--svg", "a.svg", &world.service];
+    let run = world.run(&flags, "");
+    assert_eq!((run.status, run.stdout.as_str()), (1, ""), "one did not answer: {run:?}");
+    assert!(run.stderr.contains("it can't be reached"), "{run:?}");
+    let svg = std::fs::read_to_string(world.home.path().join("a.svg")).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains(&history[0].key.to_string()), "{svg}");
+
+    let unknown = world.run(&["history", "unknown.example"], "");
+    assert_eq!((unknown.status, unknown.stdout.as_str()), (1, ""));
+    assert!(unknown.stderr.contains("tls://unknown.example:443 is not known here"), "{unknown:?}");
+    let unpinned = world.run(&["history", "--vantage", "https://127.0.0.1:1", &world.service], "");
+    assert_eq!(unpinned.status, 2, "{unpinned:?}");
+    node.shutdown().await.unwrap();
+}
