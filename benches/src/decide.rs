@@ -75,7 +75,7 @@ fn history() -> History {
         first_seen: ago(u64::from(n) * 60 + 60),
         last_seen: ago(u64::from(n) * 60),
     };
-    History { spans: (0..8).map(span).collect(), authority: (0..4).map(entry).collect() }
+    History { spans: (0..8).map(span).collect(), authority: (0..4).map(entry).collect(), turns: vec![] }
 }
 
 fn evidence() -> Evidence {

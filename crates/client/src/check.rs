@@ -23,8 +23,14 @@ use crate::vantage::{Deadline, Missing, VantagePoint};
 /// How long a check may take when nothing else is said.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Views kept to compare later ones with: a vantage point must not contradict itself.
-const REMEMBERED_VIEWS: usize = 4096;
+/// Bytes of views kept to compare later ones with: a vantage point must not contradict itself.
+const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
+
+/// A node looks at a service at most once in two seconds (`docs/api.md`); the rest is for the clocks.
+const NODE_RESTS: Duration = Duration::from_millis(2_100);
+
+/// With less time than this left, no new look is waited for.
+const LEAST_FOR_A_LOOK: Duration = Duration::from_millis(500);
 
 /// Checks services: looks, asks every vantage point at once, and decides.
 ///
@@ -60,7 +66,7 @@ struct Inner {
     replies: Option<usize>,
     waits_for_all: bool,
     public_roots: bool,
-    remembered: Mutex<HashMap<(VantageId, ServiceId), Verified<View>>>,
+    remembered: Mutex<Remembered>,
 }
 
 /// Sets up a [`Checker`].
@@ -134,7 +140,7 @@ impl Checker {
                 replies: None,
                 waits_for_all: false,
                 public_roots: true,
-                remembered: Mutex::new(HashMap::new()),
+                remembered: Mutex::default(),
             },
         }
     }
@@ -294,18 +300,16 @@ impl Ask {
     /// Has a view that differs looked at again, and at my address, before it counts. A look that was made for this check
     /// is not repeated, nor is one that was led to my address.
     ///
-    /// A node that looked a moment ago and can't look again now says nothing of this moment: the server may have renewed
-    /// its certificate since.
+    /// A node that can't look again now says nothing of this moment: the server may have renewed its certificate since.
     async fn cross_check(
         &self,
         view: Verified<View>,
         address: std::net::SocketAddr,
     ) -> Result<(Verified<View>, Option<Verified<View>>), Failure> {
-        let old = is_older_than(view.content(), self.begun.elapsed());
-        let again = async { if old { Some(self.question(Duration::ZERO, None).await) } else { None } };
+        let old = self.is_from_before(&view);
+        let again = async { if old { Some(self.renewed(None).await) } else { None } };
         let seen_there = !old && view.content().now.address == Some(address);
-        let at_mine =
-            async { if seen_there { None } else { Some(self.question(Duration::ZERO, Some(address)).await) } };
+        let at_mine = async { if seen_there { None } else { Some(self.renewed(Some(address)).await) } };
         let (again, at_mine) = tokio::join!(again, at_mine);
         if let (Some(Err(why)), Some(Err(_))) = (&again, &at_mine) {
             return Err(why.clone().into());
@@ -314,6 +318,23 @@ impl Ask {
         let Some(newer) = counted(again)? else { return Ok((view, there)) };
         self.compare(&view, &newer)?;
         Ok((newer, there))
+    }
+
+    /// A look made for this check. A node rests between two looks, and answers with the one before meanwhile: where there
+    /// is time, the rest is waited out.
+    async fn renewed(&self, address: Option<std::net::SocketAddr>) -> Result<Verified<View>, Missing> {
+        let view = self.question(Duration::ZERO, address).await?;
+        let rest = NODE_RESTS.saturating_sub(age(view.content()));
+        if !self.is_from_before(&view) || self.deadline.left() < rest + LEAST_FOR_A_LOOK {
+            return Ok(view);
+        }
+        tokio::time::sleep(rest).await;
+        self.question(Duration::ZERO, address).await
+    }
+
+    /// Whether the look of a view that has just come was made before this check, by the vantage point's own two stamps.
+    fn is_from_before(&self, view: &Verified<View>) -> bool {
+        age(view.content()) > self.begun.elapsed()
     }
 
     /// The first answer; a look that was still going on is waited for once more while there is time.
@@ -352,16 +373,34 @@ impl Ask {
     }
 
     fn compare_with_remembered(&self, view: &Verified<View>) -> Result<(), Failure> {
-        let key = (self.vantage.id(), self.service.clone());
         let mut remembered = self.inner.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(earlier) = remembered.get(&key) {
+        if let Some(earlier) = remembered.views.get(&(self.vantage.id(), self.service.clone())) {
             self.compare(earlier, view)?;
         }
-        if remembered.len() >= REMEMBERED_VIEWS {
-            remembered.clear();
-        }
-        remembered.insert(key, view.clone());
+        remembered.keep(view.clone());
         Ok(())
+    }
+}
+
+/// The newest view of each vantage point and service.
+#[derive(Default)]
+struct Remembered {
+    views: HashMap<(VantageId, ServiceId), Verified<View>>,
+    bytes: usize,
+}
+
+impl Remembered {
+    /// When full it begins anew: what is lost is a chance to catch a liar, not a check.
+    fn keep(&mut self, view: Verified<View>) {
+        let size = |view: &Verified<View>| view.signed().body.len();
+        if self.bytes + size(&view) > REMEMBERED_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += size(&view);
+        let key = (view.content().vantage, view.content().service.clone());
+        if let Some(earlier) = self.views.insert(key, view) {
+            self.bytes -= size(&earlier);
+        }
     }
 }
 
@@ -380,9 +419,9 @@ fn differing_address(local: &Observation, view: &View) -> Option<std::net::Socke
     if mine.key == other.key { None } else { local.address }
 }
 
-/// Whether a view's look was made longer ago than this, by the vantage point's own two stamps.
-fn is_older_than(view: &View, age: Duration) -> bool {
-    view.issued_at.since(view.now.at) > age
+/// How old the look of a view was when the view was made.
+fn age(view: &View) -> Duration {
+    view.issued_at.since(view.now.at)
 }
 
 /// What has come in so far.

@@ -2,12 +2,17 @@
 //!
 //! Nothing here does I/O, reads a clock or draws randomness: moments and evidence go in, verdicts come out.
 
+// Before all others: it is a macro.
+#[macro_use]
+mod text;
+
 mod dns;
 mod evidence;
 mod history;
 mod id;
 mod observation;
 mod policy;
+mod rows;
 mod service;
 mod suite;
 mod time;
@@ -15,10 +20,11 @@ mod verdict;
 
 pub use dns::{BadTlsa, DnsAnswers, DnsSet, Dnssec, Record, Tlsa, parse_ca_auth};
 pub use evidence::{Asked, Evidence, Testimony};
-pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Timespan};
+pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, MAX_TURNS, Timespan, Turn};
 pub use id::{BadHex, Fingerprint, Md5Fingerprint, VantageId};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa};
 pub use policy::{BadShare, Policy, Share, compare, least_asked};
+pub use rows::LegacyRow;
 pub use service::{BadService, Host, Scheme, ServiceId};
 pub use suite::{Signer, SigningFailed, Suite};
 pub use time::{BadTimestamp, Timestamp};

@@ -48,6 +48,8 @@ impl Lab {
             operator: Some("a parallax lab".to_owned()),
             probe: self.probe_settings(address)?,
             limits: limits(),
+            // Finding primes for every node of every scene would take its time.
+            legacy: false,
             ..NodeSettings::new(data.path())
         };
         change(&mut settings);

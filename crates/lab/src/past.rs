@@ -34,7 +34,7 @@ impl Past {
                 first_seen: self.now.minus(first),
                 last_seen: self.now.minus(last),
             }],
-            authority: Vec::new(),
+            ..History::default()
         });
         self
     }
@@ -43,7 +43,7 @@ impl Past {
     pub fn read(mut self, record: Record, first: Duration, last: Duration) -> Self {
         let (first_seen, last_seen) = (self.now.minus(first), self.now.minus(last));
         let authority = vec![Authority { record, first_seen, last_seen }];
-        self.history.merge(&History { spans: Vec::new(), authority });
+        self.history.merge(&History { authority, ..History::default() });
         self
     }
 

@@ -8,7 +8,9 @@ use parallax_store::SqliteStore;
 use crate::clock::Clock;
 use crate::descriptor::Description;
 use crate::dns::Dns;
+use crate::histories::Histories;
 use crate::identity::Identity;
+use crate::legacy::Legacy;
 use crate::lifecycle::Lifecycle;
 use crate::limits::RateLimits;
 use crate::metrics::Metrics;
@@ -37,6 +39,9 @@ pub(crate) struct App {
     pub(crate) description: Description,
     pub(crate) views: Views,
     pub(crate) dns: Dns,
+    /// `None` when it is off, or there is no HTTP listener.
+    pub(crate) legacy: Option<Legacy>,
+    pub(crate) histories: Arc<Histories>,
     pub(crate) limits: Arc<RateLimits>,
     /// Bytes of a request body at most.
     pub(crate) body_bytes: usize,

@@ -65,6 +65,7 @@ pub(crate) struct RateLimits {
     connections: PerNetwork,
     targets: PerNetwork,
     target_networks: PerNetwork,
+    spellings: PerNetwork,
 }
 
 impl RateLimits {
@@ -74,6 +75,7 @@ impl RateLimits {
             connections: PerNetwork::new(limits.questions_per_source_network),
             targets: PerNetwork::new(limits.looks_per_target),
             target_networks: PerNetwork::new(limits.looks_per_target_network),
+            spellings: PerNetwork::new(limits.legacy_spellings_per_source_network),
         }
     }
 
@@ -87,6 +89,11 @@ impl RateLimits {
         self.connections.take(source_network(source))
     }
 
+    /// Counts a Perspectives signature for an unusual spelling; `Err` says how long to wait.
+    pub(crate) fn admit_spelling(&self, source: IpAddr) -> Result<(), Duration> {
+        self.spellings.take(source_network(source))
+    }
+
     /// Counts a connection to a target; `Err` says how long to wait.
     pub(crate) fn admit_target(&self, target: IpAddr) -> Result<(), Duration> {
         self.targets.take(network(target, 32, 64))?;
@@ -95,7 +102,7 @@ impl RateLimits {
 
     /// Forgets networks at rest; to be called every few seconds.
     pub(crate) fn shrink(&self) {
-        let all = [&self.sources, &self.connections, &self.targets, &self.target_networks];
+        let all = [&self.sources, &self.connections, &self.targets, &self.target_networks, &self.spellings];
         all.into_iter().for_each(PerNetwork::shrink);
     }
 }

@@ -27,7 +27,7 @@ use crate::identity::Identity;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{Full, Place, Places, RateLimits};
 use crate::metrics::Metrics;
-use crate::router::ClientAddress;
+use crate::router::{ClientAddress, Listener};
 use crate::seldom::Seldom;
 use crate::settings::NodeLimits;
 
@@ -162,23 +162,28 @@ impl Serving {
     async fn serve(&self, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = acceptor else {
-            return self.serve_http1(stream, peer).await;
+            return self.serve_http1(stream, peer, Listener::Plain).await;
         };
         match tokio::time::timeout(self.limits.header_timeout, acceptor.accept(stream)).await {
             Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.serve_http2(stream, peer).await,
-            Ok(Ok(stream)) => self.serve_http1(stream, peer).await,
+            Ok(Ok(stream)) => self.serve_http1(stream, peer, Listener::Tls).await,
             Ok(Err(_)) | Err(_) => self.metrics.connection_refused("handshake"),
         }
     }
 
-    async fn serve_http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+    async fn serve_http1(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        listener: Listener,
+    ) {
         let activity = Arc::new(Activity::default());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             // hyper panics below 8 KiB.
             .max_buf_size(self.limits.header_bytes.max(8 * 1024))
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(peer, &activity)));
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(peer, listener, &activity)));
         self.drive(pin!(connection), &activity).await;
     }
 
@@ -188,7 +193,10 @@ impl Serving {
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(peer, &activity)));
+            .serve_connection(
+                TokioIo::new(stream),
+                TowerToHyperService::new(self.service(peer, Listener::Tls, &activity)),
+            );
         self.drive(pin!(connection), &activity).await;
     }
 
@@ -196,6 +204,7 @@ impl Serving {
     fn service(
         &self,
         peer: SocketAddr,
+        listener: Listener,
         activity: &Arc<Activity>,
     ) -> impl tower::Service<
         Request<Incoming>,
@@ -210,6 +219,7 @@ impl Serving {
             let (router, busy) = (router.clone(), Busy::new(&activity, most));
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ClientAddress(peer.ip()));
+            request.extensions_mut().insert(listener);
             async move {
                 let _busy = busy;
                 router.oneshot(request).await

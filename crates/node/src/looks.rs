@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use moka::future::Cache;
 use parallax_core::{Look, Outcome, ServiceId};
 use parallax_probe::Prober;
 use parallax_store::{HistoryStore, Known, StoreError};
@@ -70,8 +69,6 @@ pub(crate) struct Tools {
     pub(crate) store: Arc<dyn HistoryStore>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Histories that answer while the store can't. Never more true than the store.
-    pub(crate) memory: Cache<ServiceId, Arc<Known>>,
     pub(crate) lifecycle: Lifecycle,
 }
 
@@ -184,9 +181,7 @@ impl Tools {
         if !is_worth_keeping(look) && self.store.known(service).await.map_err(NotLooked::NotRecorded)?.is_none() {
             return Ok(None);
         }
-        let known = self.store.record(service, look.clone()).await.map_err(NotLooked::NotRecorded)?;
-        self.memory.insert(service.clone(), Arc::clone(&known)).await;
-        Ok(Some(known))
+        self.store.record(service, look.clone()).await.map(Some).map_err(NotLooked::NotRecorded)
     }
 }
 

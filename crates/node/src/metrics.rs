@@ -33,9 +33,16 @@ pub const LOOKS_UNDER_WAY: &str = "parallax_node_looks_under_way";
 pub const VIEWS: &str = "parallax_node_views_total";
 /// DNS answers, by `source`: `resolver` or `again`.
 pub const DNS_ANSWERS: &str = "parallax_node_dns_answers_total";
-/// Requests that were refused, by `limit`: `source`, `looks`, `target`, `dns`, `store`, `clock`,
-/// `stopping`, `lost`.
+/// Requests that were refused, by `limit`: `source`, `looks`, `target`, `dns`, `spelling`, `store`,
+/// `clock`, `stopping`, `lost`.
 pub const REFUSED: &str = "parallax_node_refused_total";
+/// Histories that were asked for, by `source`: `memory`, `store`, `stale` (memory, because the store could not answer).
+pub const HISTORIES: &str = "parallax_node_histories_total";
+/// Perspectives requests, by what came of them: `again` (finished bytes), `kept` (with the signature from the store),
+/// `signed`, `stale` (finished bytes, because the store could not answer), `unknown`.
+pub const LEGACY_REPLIES: &str = "parallax_node_legacy_replies_total";
+/// RSA signatures for Perspectives replies.
+pub const LEGACY_SIGNATURES: &str = "parallax_node_legacy_signatures_total";
 /// Signatures made with the statement key.
 pub const SIGNATURES: &str = "parallax_node_signatures_total";
 /// When the server certificate ends, in seconds since 1970.
@@ -74,6 +81,9 @@ pub(crate) struct Metrics {
     views: Family<Label, Counter>,
     dns_answers: Family<Label, Counter>,
     refused: Family<Label, Counter>,
+    histories: Family<Label, Counter>,
+    legacy_replies: Family<Label, Counter>,
+    pub(crate) legacy_signatures: Counter,
     pub(crate) signatures: Counter,
     pub(crate) server_certificate_end: Gauge,
     scan_looks: Family<Label, Counter>,
@@ -102,6 +112,9 @@ impl Metrics {
             views: Family::default(),
             dns_answers: Family::default(),
             refused: Family::default(),
+            histories: Family::default(),
+            legacy_replies: Family::default(),
+            legacy_signatures: Counter::default(),
             signatures: Counter::default(),
             server_certificate_end: Gauge::default(),
             scan_looks: Family::default(),
@@ -123,6 +136,9 @@ impl Metrics {
         self.register(VIEWS, "Views given out, by source", self.views.clone());
         self.register(DNS_ANSWERS, "DNS answers given out, by source", self.dns_answers.clone());
         self.register(REFUSED, "Requests refused, by limit", self.refused.clone());
+        self.register(HISTORIES, "Histories asked for, by source", self.histories.clone());
+        self.register(LEGACY_REPLIES, "Perspectives requests, by result", self.legacy_replies.clone());
+        self.register(LEGACY_SIGNATURES, "RSA signatures for Perspectives", self.legacy_signatures.clone());
         self.register(SIGNATURES, "Signatures by the statement key", self.signatures.clone());
         self.register(
             SERVER_CERTIFICATE_END,
@@ -181,6 +197,14 @@ impl Metrics {
         self.dns_answers.get_or_create(&[("source", source)]).inc();
     }
 
+    pub(crate) fn history(&self, source: &'static str) {
+        self.histories.get_or_create(&[("source", source)]).inc();
+    }
+
+    pub(crate) fn legacy_reply(&self, source: &'static str) {
+        self.legacy_replies.get_or_create(&[("source", source)]).inc();
+    }
+
     pub(crate) fn refused(&self, limit: &'static str) {
         self.refused.get_or_create(&[("limit", limit)]).inc();
     }
@@ -232,6 +256,8 @@ mod tests {
         metrics.view("look");
         metrics.dns_answer("again");
         metrics.refused("target");
+        metrics.history("memory");
+        metrics.legacy_reply("again");
         let text = metrics.encode().unwrap();
         for name in [
             HTTP_REQUESTS,
@@ -244,6 +270,9 @@ mod tests {
             VIEWS,
             DNS_ANSWERS,
             REFUSED,
+            HISTORIES,
+            LEGACY_REPLIES,
+            LEGACY_SIGNATURES,
             SIGNATURES,
             SERVER_CERTIFICATE_END,
             STORE_TRANSACTIONS,

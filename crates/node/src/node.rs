@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use moka::future::Cache;
-use parallax_core::{ServiceId, VantageId};
-use parallax_probe::{Admission, Prober};
+use parallax_core::VantageId;
+use parallax_probe::{Admission, ProbeSettings, Prober};
 use parallax_proto::Descriptor;
-use parallax_store::{HistoryStore, Known, SqliteStore};
+use parallax_store::{HistoryStore, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::app::{App, Shared, health_holds};
@@ -20,7 +19,9 @@ use crate::data::{DATABASE, DataDir};
 use crate::descriptor::{Description, Portrait};
 use crate::dns::Dns;
 use crate::error::NodeError;
+use crate::histories::Histories;
 use crate::identity::{Identity, IdentityError, ServerTerms};
+use crate::legacy::{Legacy, LegacyKeeper, Tools as LegacyTools};
 use crate::lifecycle::Lifecycle;
 use crate::limits::{Places, RateLimits};
 use crate::listen::{Serving, accept_loop, affordable, tls_config};
@@ -65,7 +66,8 @@ impl Node {
         let identity = open_identity(&data, &terms, &clock).await?;
         let database = data.path().join(DATABASE);
         let store = Arc::new(blocking(move || SqliteStore::open(&database)).await?);
-        let app = Arc::new(build(&settings, identity, clock, store, [http_at, https_at])?);
+        let key = open_legacy_key(&settings, &data).await?;
+        let app = Arc::new(build(&settings, Parts { identity, clock, store, key }, [http_at, https_at])?);
         let router = router(Arc::clone(&app));
 
         let node = Self { app, data, router, http: http_at, https: https_at };
@@ -84,6 +86,12 @@ impl Node {
                 drop(under_way);
             });
         }
+        let app = Arc::clone(&node.app);
+        tokio::spawn(async move {
+            if let Some(legacy) = &app.legacy {
+                legacy.make_key().await;
+            }
+        });
         let [http, https] = [http_at, https_at].map(|at| at.map(tracing::field::display));
         tracing::info!(http, https, vantage = %node.vantage(), "the node answers");
         Ok(node)
@@ -128,9 +136,9 @@ impl Node {
         self.app.description.descriptor()
     }
 
-    /// The histories of this node.
+    /// The histories of this node, through its memory. Writes have to be called within the Tokio runtime.
     pub fn store(&self) -> Arc<dyn HistoryStore> {
-        Arc::clone(&self.app.store) as _
+        Arc::clone(&self.app.histories) as _
     }
 
     /// The routes, to be called in process. Such calls count against no source.
@@ -181,17 +189,31 @@ async fn open_identity(data: &Arc<DataDir>, terms: &ServerTerms, clock: &Clock) 
     Ok(Arc::new(blocking(move || Identity::open(data.path(), &terms, now)).await?))
 }
 
-/// Puts the parts together.
-fn build(
-    settings: &NodeSettings,
+/// The key of the Perspectives interface, where that is served.
+async fn open_legacy_key(settings: &NodeSettings, data: &Arc<DataDir>) -> Result<Option<Arc<LegacyKeeper>>, NodeError> {
+    if !settings.legacy || settings.listen.is_none() {
+        return Ok(None);
+    }
+    let data = Arc::clone(data);
+    Ok(Some(Arc::new(blocking(move || LegacyKeeper::open(data.path())).await?)))
+}
+
+/// What was opened at the start.
+struct Parts {
     identity: Arc<Identity>,
     clock: Arc<Clock>,
     store: Arc<SqliteStore>,
-    own: [Option<SocketAddr>; 2],
-) -> Result<App, NodeError> {
+    key: Option<Arc<LegacyKeeper>>,
+}
+
+/// Puts the parts together.
+fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 2]) -> Result<App, NodeError> {
+    let Parts { identity, clock, store, key } = parts;
     let [_, https] = own;
     let limits = Arc::new(RateLimits::new(&settings.limits));
-    let prober = prober(settings, own, &limits)?;
+    let probe = probe_settings(settings, own, &limits);
+    let targets = probe.targets.clone();
+    let prober = Prober::new(probe)?;
     let description = Description::new(portrait(settings, https), &identity, clock.now()?);
     let shared = Shared {
         identity,
@@ -203,13 +225,24 @@ fn build(
         clock_warned: Arc::default(),
     };
     shared.metrics.server_certificate_end.set(shared.identity.server_not_after().unix_secs());
+    let metrics = Arc::clone(&shared.metrics);
+    let histories = Arc::new(Histories::new(Arc::clone(&store), metrics, settings.limits.memory_bytes));
+    let looks = Arc::new(looks(&settings.limits, &shared, &histories, &prober));
+    let legacy = key.map(|key| {
+        let (shared, looks, limits) = (shared.clone(), Arc::clone(&looks), Arc::clone(&limits));
+        let (histories, records) = (Arc::clone(&histories), Arc::clone(&store));
+        let tools = LegacyTools { shared, key, histories, records, looks, limits, targets };
+        Legacy::new(tools, settings.limits.legacy_bytes)
+    });
     Ok(App {
         store_health: Arc::new(SingleFlight::new(health_holds, 1)),
         description: description.map_err(IdentityError::from)?,
-        views: views(&settings.limits, &shared, &store, &prober),
+        views: Views { shared: shared.clone(), histories: Arc::clone(&histories), looks, again: Again::new() },
         dns: dns(&settings.limits, &shared, prober),
+        legacy,
         body_bytes: settings.limits.body_bytes,
         shared,
+        histories,
         store,
         limits,
     })
@@ -225,18 +258,15 @@ fn portrait(settings: &NodeSettings, https: Option<SocketAddr>) -> Portrait {
     }
 }
 
-fn views(limits: &NodeLimits, shared: &Shared, store: &Arc<SqliteStore>, prober: &Prober) -> Views {
-    let memory = memory(limits.memory_bytes);
+fn looks(limits: &NodeLimits, shared: &Shared, histories: &Arc<Histories>, prober: &Prober) -> Looks {
     let tools = Tools {
         prober: prober.clone(),
-        store: Arc::clone(store) as _,
-        memory: memory.clone(),
+        store: Arc::clone(histories) as _,
         clock: Arc::clone(&shared.clock),
         metrics: Arc::clone(&shared.metrics),
         lifecycle: shared.lifecycle.clone(),
     };
-    let looks = Looks::new(tools, Places::new(limits.looks_at_once, limits.looks_at_once_per_source_network));
-    Views { shared: shared.clone(), store: Arc::clone(store) as _, memory, looks, again: Again::new() }
+    Looks::new(tools, Places::new(limits.looks_at_once, limits.looks_at_once_per_source_network))
 }
 
 fn dns(limits: &NodeLimits, shared: &Shared, prober: Prober) -> Dns {
@@ -244,24 +274,12 @@ fn dns(limits: &NodeLimits, shared: &Shared, prober: Prober) -> Dns {
     Dns::new(shared.clone(), prober, places)
 }
 
-/// A prober that looks neither at this node itself nor at anybody too often.
-fn prober(
-    settings: &NodeSettings,
-    own: [Option<SocketAddr>; 2],
-    limits: &Arc<RateLimits>,
-) -> Result<Prober, NodeError> {
+/// It looks neither at this node itself nor at anybody too often.
+fn probe_settings(settings: &NodeSettings, own: [Option<SocketAddr>; 2], limits: &Arc<RateLimits>) -> ProbeSettings {
     let mut probe = settings.probe.clone();
     probe.targets = probe.targets.denied(own.into_iter().flatten());
     probe.admission = Some(Admission::new(admission(Arc::clone(limits))));
-    Ok(Prober::new(probe)?)
-}
-
-fn memory(bytes: u64) -> Cache<ServiceId, Arc<Known>> {
-    // A span or an authority entry takes some 400 bytes in memory.
-    let weigh = |_: &ServiceId, known: &Arc<Known>| {
-        u32::try_from(1000 + 400 * (known.history.spans.len() + known.history.authority.len())).unwrap_or(u32::MAX)
-    };
-    Cache::builder().max_capacity(bytes).weigher(weigh).build()
+    probe
 }
 
 async fn bind(at: Option<SocketAddr>) -> Result<Bound, NodeError> {
@@ -289,7 +307,10 @@ where
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt as _;
-    use parallax_core::{DnsAnswers, Look, Observation, Outcome};
+    use parallax_core::{
+        CaId, DnsAnswers, Fingerprint, History, Look, Md5Fingerprint, Observation, Outcome, ServiceId, Timespan,
+        Timestamp,
+    };
     use tower::ServiceExt as _;
 
     use super::*;
@@ -305,25 +326,57 @@ mod tests {
     async fn what_is_in_memory_answers_while_the_store_can_not() {
         let data = tempfile::tempdir().unwrap();
         let free = "127.0.0.1:0".parse().ok();
-        let settings = NodeSettings { listen: free, listen_tls: None, ..NodeSettings::new(data.path()) };
+        let settings = NodeSettings { listen: free, listen_tls: None, legacy: false, ..NodeSettings::new(data.path()) };
         let node = Node::start(settings).await.unwrap();
-        let service: ServiceId = "192.0.2.7:443".parse().unwrap();
+        let [known, other]: [ServiceId; 2] = ["192.0.2.7:443", "192.0.2.8:443"].map(|text| text.parse().unwrap());
         let at = node.app.shared.clock.now().unwrap();
         let now = Observation::failed(at, None, Outcome::Timeout);
         let look = Look { dns: DnsAnswers::default(), now };
-        let known = node.store().record(&service, look).await.unwrap();
-        let path = "/v1/view?service=192.0.2.7";
+        node.store().record(&known, look.clone()).await.unwrap();
+        // Beside the memory, as another program would.
+        node.app.store.record(&other, look).await.unwrap();
 
         node.app.store.shutdown().await;
-        let (refused, text) = status(&node, path).await;
+        let (refused, text) = status(&node, "/v1/view?service=192.0.2.8").await;
         assert_eq!(refused, 503, "{text}");
-        node.app.views.memory.insert(service, known).await;
         // A failure answers for ten seconds only; a machine that was slower than that has nothing to show here.
-        let (told, text) = status(&node, path).await;
+        let (told, text) = status(&node, "/v1/view?service=192.0.2.7").await;
         if node.app.shared.clock.now().unwrap().since(at) < Duration::from_secs(10) {
             assert_eq!(told, 200, "{text}");
-            assert!(node.app.shared.metrics.encode().unwrap().contains("source=\"memory\"} 1"));
         }
         assert_eq!(status(&node, "/readyz").await.0, 503);
+    }
+
+    #[tokio::test]
+    async fn finished_replies_go_on_while_the_store_is_gone_and_others_get_503() {
+        let data = tempfile::tempdir().unwrap();
+        let free = "127.0.0.1:0".parse().ok();
+        let settings = NodeSettings { listen: free, listen_tls: None, ..NodeSettings::new(data.path()) };
+        let node = Node::start(settings).await.unwrap();
+        for name in ["known.example", "other.example"] {
+            let print = Fingerprint::from_bytes([7; 32]);
+            let at = Timestamp::from_unix_secs(1000);
+            let span = Timespan {
+                key: print,
+                leaf: print,
+                leaf_md5: Some(Md5Fingerprint::from_bytes([7; 16])),
+                issuer_key: None,
+                ca_id: CaId::Key(print),
+                networks: vec![],
+                proved: true,
+                first_seen: at,
+                last_seen: at,
+            };
+            let history = History { spans: vec![span], ..History::default() };
+            node.store().import(&name.parse().unwrap(), history).await.unwrap();
+        }
+        let told = status(&node, "/?host=known.example").await;
+        assert_eq!(told.0, 200, "{}", told.1);
+        node.app.store.shutdown().await;
+        assert_eq!(status(&node, "/?host=known.example").await, told);
+        for path in ["/?host=other.example", "/?host=unknown.example"] {
+            assert_eq!(status(&node, path).await.0, 503, "{path}");
+        }
+        assert_eq!(status(&node, "/").await.0, 200, "the node keeps running");
     }
 }

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What `code` may be; programs know a failure by it.
-pub(crate) const CODES: [&str; 17] = [
+pub(crate) const CODES: [&str; 18] = [
     "bad-parameter",
     "bad-query",
     "body-too-large",
@@ -25,6 +25,7 @@ pub(crate) const CODES: [&str; 17] = [
     "too-many-questions",
     "too-many-requests",
     "too-slow",
+    "unknown-service",
 ];
 
 /// One failed request. `type` is `about:blank`: the title is the status, `code` tells programs more.

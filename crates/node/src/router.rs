@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Query, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Router};
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Limited;
-use parallax_proto::SIGNATURE_HEADER;
+use parallax_proto::{BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER};
 use tokio::time::Instant;
 
 use crate::app::App;
@@ -29,6 +30,13 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClientAddress(pub(crate) IpAddr);
 
+/// Which listener a request came in by; absent in process, where whoever calls decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    Plain,
+    Tls,
+}
+
 /// Whether a route counts against the rate of its source.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counted {
@@ -40,7 +48,7 @@ enum Counted {
 /// Every route: path, whether it counts, what answers.
 fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
     vec![
-        ("/", Counted::Yes, get(index)),
+        ("/", Counted::Yes, get(index).post(form)),
         ("/v1/view", Counted::Yes, get(view)),
         ("/v1/dns", Counted::Yes, get(dns)),
         ("/v1/vantage", Counted::Yes, get(vantage)),
@@ -97,13 +105,17 @@ async fn guard(app: &App, counted: Counted, request: Request, next: Next) -> Res
     let most = app.body_bytes;
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > most) {
-        let detail = format!("a request body has at most {most} bytes");
-        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail));
+        return Err(too_large(most));
     }
     let request = request.map(|body| Body::new(Limited::new(body, most)));
     tokio::time::timeout(LONGEST_ANSWER, next.run(request))
         .await
         .map_err(|_| Problem::unavailable("too-slow", "the answer takes too long; come back", Duration::from_secs(5)))
+}
+
+fn too_large(most: usize) -> Problem {
+    let detail = format!("a request body has at most {most} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", detail)
 }
 
 fn pairs(query: Result<Query<Pairs>, QueryRejection>) -> Result<Pairs, Problem> {
@@ -158,9 +170,60 @@ async fn openapi() -> Response {
     typed("application/json", pages::OPENAPI)
 }
 
-async fn index(State(app): State<Arc<App>>) -> Response {
-    let mut response = typed("text/html; charset=utf-8", pages::index(app.shared.identity.vantage()));
-    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+/// With parameters the Perspectives interface, without any the page.
+async fn index(
+    State(app): State<Arc<App>>,
+    asker: Option<Extension<ClientAddress>>,
+    listener: Option<Extension<Listener>>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    page_or_reply(&app, address(asker), listener, [query.as_deref().unwrap_or_default(), ""]).await
+}
+
+/// The same as a form.
+async fn form(
+    State(app): State<Arc<App>>,
+    asker: Option<Extension<ClientAddress>>,
+    listener: Option<Extension<Listener>>,
+    RawQuery(query): RawQuery,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(app.body_bytes),
+        _ => Problem::new(StatusCode::BAD_REQUEST, "bad-query", "the form did not arrive whole"),
+    })?;
+    let body = std::str::from_utf8(&body).map_err(|_| bad_legacy(BadLegacyRequest::Form))?;
+    page_or_reply(&app, address(asker), listener, [query.as_deref().unwrap_or_default(), body]).await
+}
+
+async fn page_or_reply(
+    app: &App,
+    asker: Option<IpAddr>,
+    listener: Option<Extension<Listener>>,
+    encoded: [&str; 2],
+) -> Result<Response, Problem> {
+    let mut parameters = LegacyParameters::default();
+    let added = encoded.into_iter().try_for_each(|encoded| parameters.add(encoded));
+    if added.is_ok() && parameters.is_empty() {
+        return Ok(page(app));
+    }
+    let plain = !listener.is_some_and(|Extension(listener)| listener == Listener::Tls);
+    let Some(legacy) = app.legacy.as_ref().filter(|_| plain) else {
+        let detail = "the Perspectives interface is off here; where it is on, the HTTP listener has it";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not-found", detail));
+    };
+    let request = added.and_then(|()| LegacyRequest::parse(&parameters)).map_err(bad_legacy)?;
+    Ok(typed(LEGACY_CONTENT_TYPE, legacy.answer(&request, asker).await?))
+}
+
+fn bad_legacy(why: BadLegacyRequest) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", why.to_string())
+}
+
+fn page(app: &App) -> Response {
+    let mut response = typed("text/html; charset=utf-8", pages::index(app));
+    let policy =
+        HeaderValue::from_static("default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }

@@ -38,6 +38,8 @@ pub struct NodeSettings {
     pub limits: NodeLimits,
     /// How often each service that is known is looked at again, at least one second; `None`: when somebody asks.
     pub scan_every: Option<Duration>,
+    /// Whether the Perspectives interface is served on the HTTP listener, with an RSA key of its own. Default `true`.
+    pub legacy: bool,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
     pub server_certificate_life: Duration,
 }
@@ -110,6 +112,7 @@ impl Default for NodeSettings {
             probe: ProbeSettings::default(),
             limits: NodeLimits::default(),
             scan_every: None,
+            legacy: true,
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }
@@ -182,8 +185,12 @@ pub struct NodeLimits {
     pub requests_per_connection: usize,
     /// How long one connection may last. Default 10 minutes.
     pub connection_life: Duration,
-    /// Memory for histories that answer while the store can't. Default 32 MiB.
+    /// Memory for histories in front of the store. Default 64 MiB.
     pub memory_bytes: u64,
+    /// Memory for finished Perspectives replies. Default 32 MiB.
+    pub legacy_bytes: u64,
+    /// Perspectives signatures that one source network may cause by spelling names in other ways. Default 1/s, burst 20.
+    pub legacy_spellings_per_source_network: Rate,
 }
 
 impl Default for NodeLimits {
@@ -203,7 +210,9 @@ impl Default for NodeLimits {
             body_bytes: 64 * 1024,
             requests_per_connection: 1000,
             connection_life: Duration::from_secs(600),
-            memory_bytes: 32 * 1024 * 1024,
+            memory_bytes: 64 * 1024 * 1024,
+            legacy_bytes: 32 * 1024 * 1024,
+            legacy_spellings_per_source_network: Rate::new(1, 20),
         }
     }
 }

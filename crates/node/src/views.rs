@@ -9,11 +9,12 @@ use http::HeaderValue;
 use moka::future::Cache;
 use parallax_core::{History, Look, Observation, Outcome, ServiceId, Timestamp, VantageId};
 use parallax_proto::{Question, Signed, VIEW_FORMAT, VIEW_LIFE, View};
-use parallax_store::{HistoryStore, Known, StoreError};
+use parallax_store::{Known, StoreError};
 use tokio::time::Instant;
 
 use crate::app::Shared;
 use crate::clock::Clock;
+use crate::histories::Histories;
 use crate::looks::{AT_MOST_EVERY, Ended, FAILURE_REMEMBERED, Looked, Looks, NotLooked, Seen};
 use crate::problem::Problem;
 use crate::single_flight::Waiting;
@@ -48,9 +49,8 @@ impl SignedBytes {
 /// Answers questions about services.
 pub(crate) struct Views {
     pub(crate) shared: Shared,
-    pub(crate) store: Arc<dyn HistoryStore>,
-    pub(crate) memory: Cache<ServiceId, Arc<Known>>,
-    pub(crate) looks: Looks,
+    pub(crate) histories: Arc<Histories>,
+    pub(crate) looks: Arc<Looks>,
     pub(crate) again: Again,
 }
 
@@ -144,13 +144,8 @@ impl Views {
 
     /// What is known, from the store, or from memory while the store can't say.
     async fn snapshot(&self, service: &ServiceId) -> Result<Snapshot, StoreError> {
-        match self.store.known(service).await {
-            Ok(known) => Ok(Snapshot { known, source: "history" }),
-            Err(error) => {
-                let known = Some(self.memory.get(service).await.ok_or(error)?);
-                Ok(Snapshot { known, source: "memory" })
-            }
-        }
+        let recalled = self.histories.recall(service).await?;
+        Ok(Snapshot { known: recalled.known, source: if recalled.from_memory { "memory" } else { "history" } })
     }
 
     fn sign(&self, question: &Question, material: Material) -> Result<SignedBytes, Problem> {

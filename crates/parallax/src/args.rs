@@ -227,6 +227,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NAME")]
     domain: Option<String>,
 
+    /// Whether clients of Perspectives are answered on the HTTP listener: on or off [default: on]
+    #[arg(long, value_name = "on|off")]
+    legacy: Option<String>,
+
     /// Look at private addresses and at any port: for labs and intranets
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_private: Option<String>,
@@ -613,6 +617,7 @@ impl ServeArgs {
             (&settings::RIR, &self.rir),
             (&settings::OPERATOR, &self.operator),
             (&settings::DOMAIN, &self.domain),
+            (&settings::LEGACY, &self.legacy),
             (&settings::ALLOW_PRIVATE, &self.allow_private),
             (&settings::SCAN_EVERY, &self.scan_every),
         ]);

@@ -4,6 +4,7 @@
 mod descriptor;
 mod dns;
 mod jws;
+mod perspectives;
 mod signed;
 mod view;
 
@@ -14,6 +15,9 @@ pub use descriptor::{
 };
 pub use dns::{DNS_FORMAT, DnsReply, MAX_DNS_TYPES};
 pub use jws::BadSignature;
+pub use perspectives::{
+    BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyHistory, LegacyKind, LegacyParameters, LegacyRequest,
+};
 pub use signed::{SIGNATURE_HEADER, Signed, Verified};
 pub use view::{
     Contradiction, DEFAULT_MAX_AGE, DEFAULT_WAIT, Expected, LARGEST_VIEW, LONGEST_NONCE, LONGEST_WAIT, Question,

@@ -295,7 +295,7 @@ impl Verified<View> {
             issued_at: view.issued_at,
             look: Look { dns: view.dns.clone(), now: view.now.clone() },
             there: None,
-            history: History { spans: view.history.clone(), authority: view.authority.clone() },
+            history: History { spans: view.history.clone(), authority: view.authority.clone(), turns: Vec::new() },
         }
     }
 }

@@ -80,24 +80,24 @@ pub struct Listed {
 /// Observations and timespans: typed and hot.
 ///
 /// A write is queued when its method is called, not when its future is first polled, and dropping the future does not
-/// take it back: a look that many wait for can't be cancelled by one of them.
+/// take it back: a look that many wait for can't be cancelled by one of them. So the future needs the store no longer.
 pub trait HistoryStore: Send + Sync {
     /// Takes in one look ([`History::absorb`]) and resolves once that is on disk, with what is known then. Looks at one
     /// service are absorbed in the order of the calls.
-    fn record(&self, service: &ServiceId, look: Look) -> BoxFuture<'_, Result<Arc<Known>, StoreError>>;
+    fn record(&self, service: &ServiceId, look: Look) -> BoxFuture<'static, Result<Arc<Known>, StoreError>>;
 
     /// What is known of a service; `None` when nothing is.
     fn known(&self, service: &ServiceId) -> BoxFuture<'_, Result<Option<Arc<Known>>, StoreError>>;
 
     /// Merges a history from elsewhere ([`History::merge`]); doing it twice changes nothing. Resolves once on disk. The
     /// service is known from then on, even if the history is empty.
-    fn import(&self, service: &ServiceId, history: History) -> BoxFuture<'_, Result<(), StoreError>>;
+    fn import(&self, service: &ServiceId, history: History) -> BoxFuture<'static, Result<(), StoreError>>;
 
     /// Services in canonical order.
     fn services(&self, listing: Listing) -> BoxFuture<'_, Result<Vec<Listed>, StoreError>>;
 
     /// Forgets a service, also one whose rows are damaged; `false` when it was not known. Resolves once on disk.
-    fn forget(&self, service: &ServiceId) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn forget(&self, service: &ServiceId) -> BoxFuture<'static, Result<bool, StoreError>>;
 }
 
 /// A record's version, from 1; it grows by one with each write. A record that was deleted and written again begins at 1

@@ -75,7 +75,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(&path).unwrap();
     let error = SqliteStore::open(&path).unwrap_err();
-    assert_eq!(error, StoreError::Schema { found: 99, known: 1 });
+    assert_eq!(error, StoreError::Schema { found: 99, known: 2 });
     assert!(error.to_string().contains("run a newer parallax"));
     assert_eq!(fs::read(&path).unwrap(), before);
 }

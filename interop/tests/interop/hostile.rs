@@ -77,7 +77,7 @@ fn a_server_of_mail() {
 #[test]
 fn plain_http_by_nginx() {
     needs!("nginx", "curl");
-    let nginx = Nginx::start("server { listen 127.0.0.1:PORT; return 200 hello; }");
+    let nginx = Nginx::start("access_log off; server { listen 127.0.0.1:PORT; return 200 hello; }");
     assert_eq!(curl(&[], &format!("http://{}/", nginx.address())).text(), "hello");
     expect(&nginx.address(), "not-tls");
 }

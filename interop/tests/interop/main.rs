@@ -13,6 +13,7 @@
 mod api;
 mod hostile;
 mod lifecycle;
+mod readme;
 mod signatures;
 mod support;
 mod tls;

@@ -152,7 +152,7 @@ fn servers_that_want_a_name() {
     let (keeper, user) = (Keeper::new(), User::new());
     let pem = keeper.self_signed("site", P256);
     let nginx = Nginx::start(&format!(
-        "server {{ listen 127.0.0.1:PORT ssl default_server; ssl_reject_handshake on; }}\n\
+        "access_log off; server {{ listen 127.0.0.1:PORT ssl default_server; ssl_reject_handshake on; }}\n\
          server {{ listen 127.0.0.1:PORT ssl; server_name site.example; ssl_certificate {pem}; ssl_certificate_key {pem}; }}"
     ));
     let at = |name: &str| {

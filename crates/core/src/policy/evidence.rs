@@ -94,6 +94,8 @@ pub(super) struct Sense {
     pub(super) meets: bool,
     pub(super) dissents: bool,
     pub(super) dissents_under_another_ca: bool,
+    /// It vouches from memory or record, and is shown another key at my address now.
+    pub(super) shown_another: bool,
     pub(super) excludes: bool,
     pub(super) left: bool,
     pub(super) names: bool,
@@ -139,6 +141,7 @@ impl Sense {
             meets: shown || memory.has(key) || in_my_network(mine, view, look, &memory),
             dissents,
             dissents_under_another_ca,
+            shown_another: vouches && others.another && !others.shown_mine,
             excludes: record.excludes,
             left: record.left,
             names,

@@ -40,7 +40,16 @@ pub(super) fn of(bench: &Bench<'_>, rule: Rule) -> Vec<String> {
     let failed = bench.views.len() - bench.count(|sense| sense.looks);
     let silent = bench.evidence.asked().len() - bench.views.len();
     if silent > 0 {
-        reasons.push(format!("{silent} of {} asked gave no usable answer; silence speaks neither way.", asked(bench)));
+        reasons.push(format!(
+            "{silent} of {} asked gave no usable answer or were not waited for; silence speaks neither way.",
+            asked(bench)
+        ));
+    }
+    let shown_another = bench.count(|sense| sense.shown_another);
+    if shown_another > 0 {
+        reasons.push(format!(
+            "{shown_another} of those that vouch are shown another key at your address now; they met yours within a day, or read it in the owner's record."
+        ));
     }
     if failed > 0 {
         reasons.push(format!("The looks of {failed} that answered failed."));
@@ -68,7 +77,8 @@ fn main_reason(bench: &Bench<'_>, rule: Rule) -> String {
             count(|sense| sense.names)
         ),
         Rule::DiverseConsistent => format!(
-            "{vouching} of {asked} asked vouch for your key; other keys are in use elsewhere, and they fit together as those of one owner do."
+            "{vouching} of {asked} asked vouch for your key; {} see another now, and none of them speaks against yours.",
+            count(|sense| sense.looks && !sense.shows_mine)
         ),
         Rule::MitmNearMe if bench.mine.is_none() => {
             format!(

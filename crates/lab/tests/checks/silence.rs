@@ -49,7 +49,7 @@ async fn silence_that_matters_is_waited_for_until_the_time_is_over() {
         let url = node.url_at(silent.address()).unwrap();
         builder = builder.vantage(Arc::new(NodeVantage::new(url, None).unwrap()));
     }
-    let timeout = Duration::from_secs(2);
+    let timeout = Duration::from_secs(4);
     let report = builder.timeout(timeout).build().report(&service.id).await;
     assert_eq!((report.verdict.decision, report.verdict.rule), (Undecided, Rule::NotEnough));
     assert!(report.elapsed >= timeout && report.elapsed < LONG / 2, "{:?}", report.elapsed);
@@ -68,7 +68,7 @@ async fn everybody_is_waited_for_where_that_is_wanted() {
     service.everybody_remembers(|past| past.saw(&certificate, service.address, DAY * 400, HOUR)).await;
     let (last, heard) = stage.nodes().split_last().unwrap();
     let url = last.url_at(silent.address()).unwrap();
-    let timeout = Duration::from_secs(2);
+    let timeout = Duration::from_secs(4);
     let checker = stage.lab().checker(stage.me(), heard).unwrap().timeout(timeout).wait_for_all(true);
     let checker = checker.vantage(Arc::new(NodeVantage::new(url, None).unwrap())).build();
     let report = checker.report(&service.id).await;

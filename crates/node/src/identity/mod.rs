@@ -6,6 +6,7 @@
 //! | `ca.pem` | the CA certificate, self-signed |
 //! | `statement.key.pem` | the statement key (Ed25519) |
 //! | `server.pem` | server key and certificate, renewed by the node itself |
+//! | `legacy.pem` | the RSA key of the Perspectives interface, made when it is first on ([`crate::legacy`]) |
 
 mod certificates;
 mod files;
@@ -27,7 +28,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use certificates::Term;
-pub(crate) use files::{make_private_dir, replace};
+pub(crate) use files::{make_private_dir, read_private, replace};
 use keys::CaSigner;
 pub(crate) use keys::StatementSigner;
 

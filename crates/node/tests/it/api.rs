@@ -82,7 +82,10 @@ async fn health_readiness_metrics_and_a_page_for_people() {
     assert_eq!(node.get("/readyz").await.text(), "ready\n");
 
     let page = node.get("/").await;
-    assert_eq!(page.header("content-security-policy"), "default-src 'none'; frame-ancestors 'none'; base-uri 'none'");
+    assert_eq!(
+        page.header("content-security-policy"),
+        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    );
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
     let text = page.text();
     assert!(text.contains(&node.node.vantage().to_string()) && text.contains("/v1/view"), "{text}");

@@ -36,8 +36,11 @@ async fn no_log_line_says_who_asked_or_about_what() {
         tracing_subscriber::fmt().with_max_level(LevelFilter::INFO).with_writer(move || writer.clone()).finish();
     tracing::subscriber::set_global_default(subscriber).unwrap();
 
-    let node = TestNode::start().await;
+    let node = TestNode::with(|settings| settings.legacy = true).await;
     for path in [
+        "/?host=secret-name.example",
+        "/?host=secret+name",
+        "/?host=127.0.0.99&port=4499",
         "/v1/view?service=secret-name.example&wait=15",
         "/v1/view?service=127.0.0.99:4499&wait=15",
         "/v1/view?service=secret name",

@@ -5,6 +5,7 @@
 mod api;
 mod dns;
 mod docs;
+mod legacy;
 mod lifecycle;
 mod limits;
 mod logs;

@@ -25,7 +25,7 @@ fn span(first: Timestamp, last: Timestamp) -> Timespan {
 
 fn past(days: u64) -> History {
     let ago = |days| now().minus(Duration::from_secs(days * 86_400));
-    History { spans: vec![span(ago(days), ago(days / 2))], authority: vec![] }
+    History { spans: vec![span(ago(days), ago(days / 2))], ..History::default() }
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn a_node_does_not_look_at_itself() {
 async fn nothing_is_signed_before_what_it_tells_of() {
     let (node, site) = (TestNode::start().await, Site::start().await);
     let ahead = now().plus(Duration::from_secs(3600));
-    let history = History { spans: vec![span(now(), ahead)], authority: vec![] };
+    let history = History { spans: vec![span(now(), ahead)], ..History::default() };
     node.node.store().import(&site.service(), history).await.unwrap();
     let reply = node.get(&look_now(&site.service()).to_path()).await;
     assert_eq!(reply.problem(503), "clock");

@@ -135,7 +135,7 @@ fn shown_view(view: &ReportedView) -> ShownView<'_> {
         region: view.region.clone(),
         now: &content.now,
         there: view.there.as_ref().map(|there| &there.content().now),
-        history: History { spans: content.history.clone(), authority: content.authority.clone() },
+        history: History { spans: content.history.clone(), authority: content.authority.clone(), turns: Vec::new() },
     }
 }
 

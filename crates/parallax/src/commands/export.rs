@@ -107,7 +107,13 @@ async fn entry(store: &SqliteStore, service: &ServiceId) -> Result<Option<String
     let Some(known) = store.known(service).await? else { return Ok(None) };
     let old = old_spans(store, service).await?;
     let history = known.history.clone();
-    let entry = Entry { service: service.clone(), history: history.spans, authority: history.authority, old };
+    let entry = Entry {
+        service: service.clone(),
+        history: history.spans,
+        authority: history.authority,
+        turns: history.turns,
+        old,
+    };
     let damaged = |error: serde_json::Error| StoreError::Damaged {
         table: "services",
         key: service.to_string(),

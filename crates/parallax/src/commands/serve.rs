@@ -97,6 +97,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         operator: serve.operator.clone(),
         domain: serve.domain.clone(),
         scan_every: serve.scan_every,
+        legacy: serve.legacy,
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
         ..NodeSettings::new(serve.data.clone())
     })

@@ -80,13 +80,15 @@ pub(crate) const RIR: Key = key("serve.rir", "PARALLAX_RIR", "--rir", "none is c
 pub(crate) const OPERATOR: Key = key("serve.operator", "PARALLAX_OPERATOR", "--operator", "none is named");
 /// Its domain.
 pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain", "none is named");
+/// Whether clients of Perspectives are answered.
+pub(crate) const LEGACY: Key = key("serve.legacy", "PARALLAX_LEGACY", "--legacy", "");
 /// Whether the node looks at private addresses and any port.
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
 /// How often a node looks at every service that it knows.
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 23] = [
+pub(crate) const ALL: [&Key; 24] = [
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -108,6 +110,7 @@ pub(crate) const ALL: [&Key; 23] = [
     &RIR,
     &OPERATOR,
     &DOMAIN,
+    &LEGACY,
     &ALLOW_PRIVATE,
     &SCAN_EVERY,
 ];

@@ -17,16 +17,16 @@ use parallax_proto::DEFAULT_MAX_AGE;
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::File;
 pub(crate) use keys::{
-    ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE,
-    MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY, SOURCE, THRESHOLD,
-    TIMEOUT,
+    ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY, SOURCE,
+    THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown};
 pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Addresses, Line, Millis, PolicyName, Region, Registry, Secs};
+use values::{Addresses, Line, Millis, PolicyName, Region, Registry, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +113,8 @@ pub(crate) struct ServeSettings {
     pub(crate) operator: Option<String>,
     /// Its domain.
     pub(crate) domain: Option<String>,
+    /// Whether clients of Perspectives are answered on the plain listener.
+    pub(crate) legacy: bool,
     /// Whether it looks at private addresses and any port.
     pub(crate) allow_private: bool,
     /// How often it looks at every service that it knows; `None` never.
@@ -216,6 +218,7 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         rir: layers.pick_optional(&keys::RIR)?.map(|Registry(rir)| rir),
         operator: layers.pick_optional(&keys::OPERATOR)?.map(|Line(line)| line),
         domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
+        legacy: layers.pick(&keys::LEGACY, Switch(true))?.0,
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
     })

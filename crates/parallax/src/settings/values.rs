@@ -239,6 +239,24 @@ impl Value for DnssecChoice {
     }
 }
 
+/// Something that is on or off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Switch(pub(crate) bool);
+
+impl Value for Switch {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match text(raw, "on or off")? {
+            "on" => Ok(Self(true)),
+            "off" => Ok(Self(false)),
+            _ => Err("the value must be on or off".into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        quote_toml(if self.0 { "on" } else { "off" })
+    }
+}
+
 /// The ports that a node looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ports {

@@ -4,7 +4,7 @@ mod old;
 
 use std::time::Duration;
 
-use parallax_core::{Authority, History, MAX_AUTHORITY, MAX_SPANS, ServiceId, Timespan, Timestamp};
+use parallax_core::{Authority, History, MAX_AUTHORITY, MAX_SPANS, MAX_TURNS, ServiceId, Timespan, Timestamp, Turn};
 use parallax_store::OldSpan;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,9 @@ pub(crate) struct Entry {
     /// What DNS authorised, as in a view.
     #[serde(default)]
     pub(crate) authority: Vec<Authority>,
+    /// Turns back to a certificate whose span went on: what the legacy rows of this node are told by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) turns: Vec<Turn>,
     /// What old notaries remembered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) old: Vec<OldSpan>,
@@ -50,13 +53,14 @@ impl Entry {
 
     /// Timespans and authority.
     pub(crate) fn into_history(self) -> History {
-        History { spans: self.history, authority: self.authority }
+        History { spans: self.history, authority: self.authority, turns: self.turns }
     }
 
     fn check(&self, now: Timestamp) -> Result<(), String> {
         for (what, count, most) in [
             ("timespans", self.history.len(), MAX_SPANS),
             ("records", self.authority.len(), MAX_AUTHORITY),
+            ("turns", self.turns.len(), MAX_TURNS),
             ("old timespans", self.old.len(), MAX_SPANS),
         ] {
             if count > most {
@@ -66,7 +70,8 @@ impl Entry {
         let spans = self.history.iter().map(|span| (span.first_seen, span.last_seen));
         let records = self.authority.iter().map(|entry| (entry.first_seen, entry.last_seen));
         let old = self.old.iter().map(|span| (span.first_seen, span.last_seen));
-        spans.chain(records).chain(old).try_for_each(|stretch| check_stretch(stretch, now))
+        let turns = self.turns.iter().map(|turn| (turn.at, turn.at));
+        spans.chain(records).chain(turns).chain(old).try_for_each(|stretch| check_stretch(stretch, now))
     }
 }
 

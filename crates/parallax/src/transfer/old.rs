@@ -21,7 +21,7 @@ pub(super) fn read(line: &str) -> Result<Entry, String> {
         first_seen: parse_second(start)?,
         last_seen: parse_second(end)?,
     };
-    Ok(Entry { service, history: Vec::new(), authority: Vec::new(), old: vec![old] })
+    Ok(Entry { service, history: Vec::new(), authority: Vec::new(), turns: Vec::new(), old: vec![old] })
 }
 
 /// From the end, because the service holds a comma of its own.

@@ -2,24 +2,32 @@
 
 use std::error::Error;
 
-use parallax_core::{Authority, Fingerprint, History, Look, Md5Fingerprint, Network, Record, Timespan, Timestamp};
+use parallax_core::{
+    Authority, Fingerprint, History, Look, Md5Fingerprint, Network, Record, Timespan, Timestamp, Turn,
+};
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::trouble::{Trouble, damaged};
 use crate::error::StoreError;
 use crate::traits::{Known, Listed, Listing, MAX_PAGE};
 
+/// A moment in milliseconds, big-endian, and a fingerprint.
+const TURN_BYTES: usize = 8 + 32;
+
 /// Why a row can't be read back.
 type Unreadable = Box<dyn Error>;
 
 /// All that is known of a service. The caller's transaction makes the four tables one snapshot.
 pub(super) fn load(connection: &Connection, service: &str) -> Result<Option<Known>, Trouble> {
-    let mut known = connection.prepare_cached("SELECT 1 FROM services WHERE service = ?1")?;
-    if !known.exists([service])? {
-        return Ok(None);
-    }
-    let history = History { spans: load_spans(connection, service)?, authority: load_authority(connection, service)? };
-    Ok(Some(Known { history, latest: load_latest(connection, service)? }))
+    let Some(turns) = load_turns(connection, service)? else { return Ok(None) };
+    let (spans, authority) = (load_spans(connection, service)?, load_authority(connection, service)?);
+    Ok(Some(Known { history: History { spans, authority, turns }, latest: load_latest(connection, service)? }))
+}
+
+/// `None` when the service is not known.
+fn load_turns(connection: &Connection, service: &str) -> Result<Option<Vec<Turn>>, Trouble> {
+    let sql = "SELECT turns FROM services WHERE service = ?1";
+    Ok(load_rows(connection, sql, "services", service, read_turns)?.pop())
 }
 
 fn load_spans(connection: &Connection, service: &str) -> Result<Vec<Timespan>, Trouble> {
@@ -82,6 +90,23 @@ fn read_authority(row: &Row<'_>) -> Result<Authority, Unreadable> {
     })
 }
 
+fn read_turns(row: &Row<'_>) -> Result<Vec<Turn>, Unreadable> {
+    let (turns, rest) = row.get_ref("turns")?.as_blob()?.as_chunks::<TURN_BYTES>();
+    if !rest.is_empty() {
+        return Err("turns have 40 bytes each".into());
+    }
+    turns.iter().map(read_turn).collect()
+}
+
+fn read_turn(bytes: &[u8; TURN_BYTES]) -> Result<Turn, Unreadable> {
+    let (ms, leaf) = bytes.split_at(8);
+    Ok(Turn { at: moment(i64::from_be_bytes(ms.try_into()?))?, leaf: Fingerprint::from_bytes(leaf.try_into()?) })
+}
+
+fn turn_bytes(turns: &[Turn]) -> Vec<u8> {
+    turns.iter().flat_map(|turn| turn.at.unix_ms().to_be_bytes().into_iter().chain(*turn.leaf.as_bytes())).collect()
+}
+
 fn read_stretch(row: &Row<'_>) -> Result<(Timestamp, Timestamp), Unreadable> {
     let (first_seen, last_seen) = (moment(row.get("first_seen")?)?, moment(row.get("last_seen")?)?);
     if last_seen < first_seen { Err("it ends before it begins".into()) } else { Ok((first_seen, last_seen)) }
@@ -128,16 +153,23 @@ pub(super) fn save(
     if let Some(look) = after.latest.as_ref().filter(|look| latest != Some(look)) {
         save_latest(connection, service, look)?;
     }
+    let row = |known: &Known| (known.last_seen(), known.history.turns.clone());
     match before {
-        Some(before) if before.last_seen() == after.last_seen() => Ok(()),
-        _ => save_service(connection, service, after.last_seen()),
+        Some(before) if row(before) == row(after) => Ok(()),
+        _ => save_service(connection, service, after.last_seen(), &after.history.turns),
     }
 }
 
-fn save_service(connection: &Connection, service: &str, last_seen: Option<Timestamp>) -> Result<(), Trouble> {
-    let sql = "INSERT INTO services (service, last_seen) VALUES (?1, ?2)
-               ON CONFLICT (service) DO UPDATE SET last_seen = excluded.last_seen";
-    connection.prepare_cached(sql)?.execute(params![service, last_seen.map(Timestamp::unix_ms)])?;
+fn save_service(
+    connection: &Connection,
+    service: &str,
+    last_seen: Option<Timestamp>,
+    turns: &[Turn],
+) -> Result<(), Trouble> {
+    let sql = "INSERT INTO services (service, last_seen, turns) VALUES (?1, ?2, ?3)
+               ON CONFLICT (service) DO UPDATE SET last_seen = excluded.last_seen, turns = excluded.turns";
+    let values = params![service, last_seen.map(Timestamp::unix_ms), turn_bytes(turns)];
+    connection.prepare_cached(sql)?.execute(values)?;
     Ok(())
 }
 

@@ -143,7 +143,7 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl HistoryStore for SqliteStore {
-    fn record(&self, service: &ServiceId, look: Look) -> BoxFuture<'_, Result<Arc<Known>, StoreError>> {
+    fn record(&self, service: &ServiceId, look: Look) -> BoxFuture<'static, Result<Arc<Known>, StoreError>> {
         let written = self.change(service, ServiceChange::Record(Box::new(look)));
         async move { written.await?.known.ok_or(StoreError::Closed) }.boxed()
     }
@@ -154,7 +154,7 @@ impl HistoryStore for SqliteStore {
         async move { Ok(read.await?.map(Arc::new)) }.boxed()
     }
 
-    fn import(&self, service: &ServiceId, history: History) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn import(&self, service: &ServiceId, history: History) -> BoxFuture<'static, Result<(), StoreError>> {
         let written = self.change(service, ServiceChange::Import(history));
         async move { written.await.map(drop) }.boxed()
     }
@@ -163,7 +163,7 @@ impl HistoryStore for SqliteStore {
         self.readers.read(Transaction::ListServices, move |connection| history::list(connection, &listing)).boxed()
     }
 
-    fn forget(&self, service: &ServiceId) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn forget(&self, service: &ServiceId) -> BoxFuture<'static, Result<bool, StoreError>> {
         let written = self.change(service, ServiceChange::Forget);
         async move { Ok(written.await?.existed) }.boxed()
     }

@@ -6,6 +6,7 @@ mod dns;
 mod nginx;
 mod node;
 mod openssl;
+mod ports;
 mod process;
 mod user;
 
@@ -15,7 +16,8 @@ pub(crate) use curl::{Answer, curl};
 pub(crate) use nginx::Nginx;
 pub(crate) use node::Node;
 pub(crate) use openssl::{Keeper, Server, openssl, openssl_fails, openssl_with_input, sha256};
-pub(crate) use process::{Run, Running, signal};
+pub(crate) use ports::free_port;
+pub(crate) use process::{PATIENCE, Run, Running, signal};
 pub(crate) use user::User;
 
 /// Where a program is, if it is on this machine.

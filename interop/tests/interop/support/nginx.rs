@@ -1,9 +1,9 @@
 //! `nginx`.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use super::free_port;
 use super::process::Running;
 
 /// How often another port is tried when somebody takes the free one first.
@@ -19,13 +19,14 @@ pub(crate) struct Nginx {
 impl Nginx {
     /// nginx with these lines in its `http` block; `PORT` in them is a free port of 127.0.0.1.
     pub(crate) fn start(http: &str) -> Self {
-        (0..TRIES).find_map(|_| Self::try_start(http)).expect("a free port")
+        (0..TRIES).find_map(|_| Self::start_at(free_port(), http)).expect("a free port")
     }
 
-    fn try_start(http: &str) -> Option<Self> {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    /// The same on a port of the caller's; `None` when somebody else has it.
+    pub(crate) fn start_at(port: u16, http: &str) -> Option<Self> {
         let place = tempfile::tempdir().unwrap();
-        std::fs::write(place.path().join("nginx.conf"), configuration(place.path(), http, port)).unwrap();
+        let configuration = configuration(place.path(), &http.replace("PORT", &port.to_string()));
+        std::fs::write(place.path().join("nginx.conf"), configuration).unwrap();
         let mut command = Command::new(super::find("nginx").unwrap());
         command.arg("-p").arg(place.path()).args(["-c", "nginx.conf", "-e", "stderr"]);
         let mut process = Running::start(&mut command);
@@ -47,14 +48,13 @@ impl Nginx {
     }
 }
 
-fn configuration(place: &Path, http: &str, port: u16) -> String {
+fn configuration(place: &Path, http: &str) -> String {
     let kinds = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let place = place.display();
     let temporary: String = kinds.iter().map(|kind| format!("  {kind}_temp_path {place}/{kind};\n")).collect();
     // One process: no worker outlives it, and none becomes a user who may not read the certificates.
     format!(
         "daemon off;\nmaster_process off;\npid {place}/pid;\nerror_log stderr notice;\n\
-         events {{ worker_connections 64; }}\nhttp {{\n  access_log off;\n{temporary}{}\n}}\n",
-        http.replace("PORT", &port.to_string())
+         events {{ worker_connections 64; }}\nhttp {{\n{temporary}{http}\n}}\n"
     )
 }

@@ -1,6 +1,7 @@
 //! `parallax serve`.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::process::Running;
 use super::user::User;
@@ -23,7 +24,12 @@ impl Node {
         let data = user.home().join(data);
         let listen = ["--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--data", data.to_str().unwrap()];
         let looks = ["--region", region, "--source", source, "--allow-private"];
-        let mut process = Running::start(&mut user.command(&[&["serve"], &listen[..], &looks].concat()));
+        Self::started(&mut user.command(&[&["serve"], &listen[..], &looks].concat()), data)
+    }
+
+    /// A node that this command starts.
+    pub(crate) fn started(command: &mut Command, data: PathBuf) -> Self {
+        let mut process = Running::start(command);
         let ready = process.hear(|line| line.strip_prefix("ready ").map(str::to_owned));
         let ready = ready.unwrap_or_else(|| panic!("the node did not start: {:?}", process.said()));
         let field = |name: &str| {

@@ -30,6 +30,8 @@ pub(crate) fn settings(data: &Path) -> NodeSettings {
         listen: "127.0.0.1:0".parse().ok(),
         listen_tls: "127.0.0.1:0".parse().ok(),
         region: Some("lab-1".into()),
+        // Finding primes for every node of every test would take its time.
+        legacy: false,
         probe: ProbeSettings {
             targets: TargetPolicy::any(),
             // Nobody answers there: no test asks a resolver it does not run itself.

@@ -57,7 +57,7 @@ fn old() -> impl Strategy<Value = OldSpan> {
 
 fn known() -> impl Strategy<Value = (History, Vec<OldSpan>)> {
     (vec(span(), 0..80), vec(authority(), 0..20), vec(old(), 0..4))
-        .prop_map(|(spans, authority, old)| (History { spans, authority }, old))
+        .prop_map(|(spans, authority, old)| (History { spans, authority, ..History::default() }, old))
 }
 
 fn store() -> (tempfile::TempDir, SqliteStore) {
@@ -129,7 +129,7 @@ fn a_full_history_goes_through_one_line() {
             first_seen: Timestamp::from_unix_ms(number),
             last_seen: Timestamp::from_unix_ms(number),
         });
-        let history = History { spans: spans.collect(), authority: authority.collect() };
+        let history = History { spans: spans.collect(), authority: authority.collect(), ..History::default() };
         let (_one, first) = store();
         let service = "full.example".parse().unwrap();
         first.import(&service, history).await.unwrap();

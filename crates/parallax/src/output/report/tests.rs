@@ -48,7 +48,7 @@ fn history(n: u8, days: u64) -> History {
         first_seen,
         last_seen: NOW,
     };
-    History { spans: vec![span], authority: vec![] }
+    History { spans: vec![span], ..History::default() }
 }
 
 fn view<'a>(n: u8, label: &str, region: &str, now: &'a Observation) -> ShownView<'a> {

@@ -1,0 +1,231 @@
+//! The Perspectives interface: `GET /?host=…` for clients of 2008 (`docs/protocols/perspectives.md`).
+
+mod key;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Weak};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use http::StatusCode;
+use moka::sync::Cache;
+use parallax_core::ServiceId;
+use parallax_probe::TargetPolicy;
+use parallax_proto::{LegacyHistory, LegacyKind, LegacyRequest};
+use parallax_store::{Known, Records as _, SqliteStore};
+use tokio::sync::Semaphore;
+
+use crate::app::Shared;
+use crate::histories::{Histories, KEPT};
+use crate::limits::RateLimits;
+use crate::looks::{Looks, NotLooked};
+use crate::problem::Problem;
+use crate::views::{COME_BACK, refuse};
+pub(crate) use key::LegacyKeeper;
+use key::LegacyKey;
+
+/// Where signatures are kept, by the SHA-256 of what they are about.
+const NAMESPACE: &str = "legacy";
+
+/// Signatures made at a time: one is a millisecond of work.
+const SIGNING: usize = 2;
+
+/// Answers old clients.
+pub(crate) struct Legacy {
+    tools: Tools,
+    /// Finished replies by service id.
+    finished: Cache<String, Finished>,
+    signing: Semaphore,
+}
+
+/// What replies are made with.
+pub(crate) struct Tools {
+    pub(crate) shared: Shared,
+    pub(crate) key: Arc<LegacyKeeper>,
+    pub(crate) histories: Arc<Histories>,
+    pub(crate) records: Arc<SqliteStore>,
+    pub(crate) looks: Arc<Looks>,
+    pub(crate) limits: Arc<RateLimits>,
+    pub(crate) targets: TargetPolicy,
+}
+
+#[derive(Clone)]
+struct Finished {
+    /// What it was made from; while the service is known by the very same, the reply is the very same.
+    known: Weak<Known>,
+    history: Arc<LegacyHistory>,
+    reply: Bytes,
+}
+
+impl Legacy {
+    /// `bytes` of memory for finished replies at most.
+    pub(crate) fn new(tools: Tools, bytes: u64) -> Self {
+        // The document, its rows once more in numbers, and what the table takes.
+        let weigh = |id: &String, finished: &Finished| {
+            u32::try_from(300 + id.len() + finished.reply.len() * 3 / 2).unwrap_or(u32::MAX)
+        };
+        let finished = Cache::builder().max_capacity(bytes).weigher(weigh).time_to_live(KEPT).build();
+        Self { tools, finished, signing: Semaphore::new(SIGNING) }
+    }
+
+    /// The public key for the index page; `None` while it is being made.
+    pub(crate) fn key(&self) -> Option<Arc<LegacyKey>> {
+        self.tools.key.found()
+    }
+
+    /// Makes the key at the first start.
+    pub(crate) async fn make_key(&self) {
+        if self.key().is_none() && self.find_key().await.is_ok() {
+            tracing::info!("the key of the Perspectives interface is made");
+        }
+    }
+
+    /// The reply, or the problem that stands for its absence.
+    pub(crate) async fn answer(&self, request: &LegacyRequest, asker: Option<IpAddr>) -> Result<Bytes, Problem> {
+        let Some(service) = request.service() else { return Err(self.unknown()) };
+        let id = request.service_id();
+        let recalled = match self.tools.histories.recall(service).await {
+            Ok(recalled) => recalled,
+            Err(error) => match self.finished.get(&id) {
+                Some(finished) => return Ok(self.given("stale", finished.reply)),
+                None => return Err(refuse(&self.tools.shared, NotLooked::NotRecorded(error))),
+            },
+        };
+        if let Some(known) = recalled.known {
+            if let Some(finished) = self.finished.get(&id).filter(|finished| is_of(finished, &known)) {
+                return Ok(self.given("again", finished.reply));
+            }
+            let history = LegacyHistory::new(match request.kind() {
+                LegacyKind::Ssl => known.history.legacy_rows(),
+                LegacyKind::Ssh => known.history.legacy_rows_side_by_side(),
+            });
+            if !history.is_empty() {
+                return self.reply(request, id.clone(), &known, history, asker).await;
+            }
+        }
+        // What was forgotten is not told when the store goes.
+        self.finished.invalidate(&id);
+        self.start_look(service, asker);
+        Err(self.unknown())
+    }
+
+    async fn reply(
+        &self,
+        request: &LegacyRequest,
+        id: String,
+        known: &Arc<Known>,
+        history: LegacyHistory,
+        asker: Option<IpAddr>,
+    ) -> Result<Bytes, Problem> {
+        let permit = self.signing.acquire().await;
+        let (source, finished) = match self.finished.get(&id).filter(|finished| *finished.history == history) {
+            // Other parts of the history have changed, or somebody else was here meanwhile.
+            Some(finished) => ("again", Finished { known: Arc::downgrade(known), ..finished }),
+            None => {
+                let (source, signature) = self.signature(request, &id, &history, asker).await?;
+                let reply = Bytes::from(history.to_xml(request.kind(), &signature));
+                (source, Finished { known: Arc::downgrade(known), history: Arc::new(history), reply })
+            }
+        };
+        self.finished.insert(id, finished.clone());
+        drop(permit);
+        Ok(self.given(source, finished.reply))
+    }
+
+    /// The signature that is kept with the history, or a new one. Only the canonical spelling has one that is kept: a
+    /// name has endless spellings.
+    async fn signature(
+        &self,
+        request: &LegacyRequest,
+        id: &str,
+        history: &LegacyHistory,
+        asker: Option<IpAddr>,
+    ) -> Result<(&'static str, Vec<u8>), Problem> {
+        let (key, message) = (self.find_key().await?, history.signed_bytes(id));
+        if !request.is_canonical() {
+            self.admit_spelling(asker)?;
+            return Ok(("signed", self.sign(key, message).await?));
+        }
+        let (name, of) = (hex(digest(&SHA256, id.as_bytes()).as_ref()), about(&key, &message));
+        let kept = self.tools.records.get(NAMESPACE, &name).await.ok().flatten();
+        if let Some(signature) = kept.as_ref().and_then(|kept| kept.bytes.strip_prefix(of.as_slice())) {
+            return Ok(("kept", signature.to_vec()));
+        }
+        let signature = self.sign(key, message).await?;
+        let bytes = [of.as_slice(), &signature].concat();
+        // Queued by the call. If it can't be written, the next one signs again.
+        drop(self.tools.records.put(NAMESPACE, &name, kept.map(|kept| kept.version), bytes));
+        Ok(("signed", signature))
+    }
+
+    async fn sign(&self, key: Arc<LegacyKey>, message: Vec<u8>) -> Result<Vec<u8>, Problem> {
+        self.tools.shared.metrics.legacy_signatures.inc();
+        let signed = tokio::task::spawn_blocking(move || key.sign(&message)).await;
+        signed.ok().and_then(Result::ok).ok_or_else(cannot_sign)
+    }
+
+    async fn find_key(&self) -> Result<Arc<LegacyKey>, Problem> {
+        if let Some(key) = self.key() {
+            return Ok(key);
+        }
+        let keeper = Arc::clone(&self.tools.key);
+        match tokio::task::spawn_blocking(move || keeper.find_or_make()).await {
+            Ok(Ok(key)) => Ok(key),
+            Ok(Err(error)) => {
+                if self.tools.shared.store_warned.is_time() {
+                    tracing::warn!(%error, "the key of the Perspectives interface can't be made");
+                }
+                Err(cannot_sign())
+            }
+            Err(_) => Err(cannot_sign()),
+        }
+    }
+
+    fn admit_spelling(&self, asker: Option<IpAddr>) -> Result<(), Problem> {
+        let Some(asker) = asker else { return Ok(()) };
+        self.tools.limits.admit_spelling(asker).map_err(|wait| {
+            self.tools.shared.metrics.refused("spelling");
+            Problem::too_many("this spelling of the name needs a signature of its own, and your network had many", wait)
+        })
+    }
+
+    /// A look in the background; nobody waits for it. What is plainly not allowed is not even begun.
+    fn start_look(&self, service: &ServiceId, asker: Option<IpAddr>) {
+        let (targets, port) = (&self.tools.targets, service.port());
+        let target = service.host().address().map(|address| SocketAddr::new(address, port));
+        if target.map_or_else(|| targets.allows_port(port), |target| targets.allows(target))
+            && self.tools.looks.look(service, None, asker).is_err()
+        {
+            self.tools.shared.metrics.refused("looks");
+        }
+    }
+
+    fn unknown(&self) -> Problem {
+        self.tools.shared.metrics.legacy_reply("unknown");
+        let detail = "nothing is known of this service; if it may be looked at, that is being done, so ask again";
+        Problem::new(StatusCode::NOT_FOUND, "unknown-service", detail)
+    }
+
+    fn given(&self, source: &'static str, reply: Bytes) -> Bytes {
+        self.tools.shared.metrics.legacy_reply(source);
+        reply
+    }
+}
+
+fn is_of(finished: &Finished, known: &Arc<Known>) -> bool {
+    // While the weak one lives, no other history has its address.
+    std::ptr::eq(finished.known.as_ptr(), Arc::as_ptr(known))
+}
+
+/// What a kept signature is about: this key and these bytes.
+fn about(key: &LegacyKey, message: &[u8]) -> Vec<u8> {
+    digest(&SHA256, &[key.id.as_slice(), message].concat()).as_ref().to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn cannot_sign() -> Problem {
+    Problem::unavailable("signing", "the key of the Perspectives interface can't sign", COME_BACK)
+}
