@@ -207,8 +207,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = AFTER_SSH_KNOWN_HOSTS)]
 pub(crate) struct SshKnownHostsArgs {
-    /// A host, or [host]:port, as ssh writes it for %H
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", help = "A host, or [host]:port, as ssh writes it for %H")]
     pub(crate) host: String,
 
     /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
@@ -479,8 +478,7 @@ pub(crate) struct ServicesListArgs {
 /// Flags of `services add` and `services remove`.
 #[derive(Debug, Args)]
 pub(crate) struct ServicesNamedArgs {
-    /// Hosts, host:port, [v6]:port or URLs
-    #[arg(value_name = "SERVICE", required = true)]
+    #[arg(value_name = "SERVICE", required = true, help = "Hosts, host:port, [v6]:port or URLs")]
     pub(crate) services: Vec<String>,
 
     #[command(flatten)]
