@@ -46,6 +46,10 @@ pub(super) struct Bench<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) mine: Option<Mine<'a>>,
     pub(super) views: Vec<Sense>,
+    /// The regions that the asked name, each once.
+    named: Vec<&'a str>,
+    /// Of each view, its region's place among them.
+    places: Vec<Option<usize>>,
 }
 
 /// My own proved look.
@@ -232,12 +236,16 @@ struct RecordSays {
 impl RecordSays {
     fn of(view: &Testimony, memory: &Memory<'_>, mine: &Mine<'_>, on: Conditions, now: Timestamp) -> Self {
         let Some(record) = view.look.dns.record() else { return Self::default() };
+        let past = RecordPast::of(view, &record, mine, now);
         let secure = view.look.dns.dnssec == Dnssec::Secure;
-        let settled = on.needs(Condition::RecordSettled, secure || !met_under_another(view, &record, now));
-        let stands = on.needs(Condition::NamesWhenEstablished, is_established(view, &record, memory, now));
+        let settled = on.needs(Condition::RecordSettled, secure || !past.met_another_lately);
+        let stands = on.needs(Condition::NamesWhenEstablished, past.is_established(memory, now));
         let established = secure || (settled && stands);
-        let others_only = !record.is_empty() && !mine.is_held_by(&record);
-        let left = on.allows(Condition::RecordLeft, has_left(view, &record, mine, on, now));
+        let holds_me = mine.is_held_by(&record);
+        let others_only = !record.is_empty() && !holds_me;
+        // An emptied record takes back a private CA; a public one needs no record.
+        let takes_back = on.needs(Condition::EmptiedForPrivate, !record.is_empty() || !mine.public);
+        let left = on.allows(Condition::RecordLeft, past.was_in_another_lately && !holds_me && takes_back);
         Self {
             names_key: established && record.leaf.contains(&mine.met.key),
             names_ca: established && mine.is_named_by(&record),
@@ -248,35 +256,42 @@ impl RecordSays {
     }
 }
 
-/// Whether the view met the service under another record (an empty one is one) within a day.
-fn met_under_another(view: &Testimony, record: &Record, now: Timestamp) -> bool {
-    let recent = now.minus(RECENT);
-    view.history.authority.iter().any(|entry| entry.record != *record && entry.last_seen >= recent)
+/// What a view remembers of records (an empty one is one) beside the one that it reads now.
+#[derive(Default)]
+struct RecordPast {
+    /// Since when the present one stands.
+    since: Option<Timestamp>,
+    met_another: bool,
+    met_another_lately: bool,
+    /// Within a day it read another one, and I was in it.
+    was_in_another_lately: bool,
 }
 
-/// Whether a record may name somebody: it has stood for a day, or for as long as the view has met the service at all.
-/// A vantage point that looked last week must not take today's record, which whoever holds the route can write, for a
-/// settled one only because it saw no other yesterday.
-fn is_established(view: &Testimony, record: &Record, memory: &Memory<'_>, now: Timestamp) -> bool {
-    let authority = &view.history.authority;
-    let since = authority.iter().filter(|entry| entry.record == *record).map(|entry| entry.first_seen).min();
-    let stood = since.is_some_and(|since| now.since(since) >= RECENT);
-    let met_before = authority.iter().any(|entry| entry.record != *record)
-        || matches!((memory.begins(), since), (Some(begins), Some(since)) if begins < since);
-    stood || !met_before
-}
+impl RecordPast {
+    fn of(view: &Testimony, record: &Record, mine: &Mine<'_>, now: Timestamp) -> Self {
+        let recent = now.minus(RECENT);
+        let mut past = Self::default();
+        for entry in &view.history.authority {
+            if entry.record == *record {
+                past.since = Some(past.since.map_or(entry.first_seen, |since| since.min(entry.first_seen)));
+                continue;
+            }
+            let lately = entry.last_seen >= recent;
+            past.met_another = true;
+            past.met_another_lately |= lately;
+            past.was_in_another_lately |= lately && mine.is_held_by(&entry.record);
+        }
+        past
+    }
 
-/// Whether the view remembers me in the record that has now gone, or now names only others. An emptied record takes
-/// back a private CA; a public one needs no record.
-fn has_left(view: &Testimony, record: &Record, mine: &Mine<'_>, on: Conditions, now: Timestamp) -> bool {
-    let recent = now.minus(RECENT);
-    let was_in = view
-        .history
-        .authority
-        .iter()
-        .any(|entry| entry.record != *record && entry.last_seen >= recent && mine.is_held_by(&entry.record));
-    let takes_back = on.needs(Condition::EmptiedForPrivate, !record.is_empty() || !mine.public);
-    was_in && !mine.is_held_by(record) && takes_back
+    /// Whether a record may name somebody: it has stood for a day, or for as long as the view has met the service at all.
+    /// A vantage point that looked last week must not take today's record, which whoever holds the route can write, for a
+    /// settled one only because it saw no other yesterday.
+    fn is_established(&self, memory: &Memory<'_>, now: Timestamp) -> bool {
+        let stood = self.since.is_some_and(|since| now.since(since) >= RECENT);
+        let met_before = matches!((memory.begins(), self.since), (Some(begins), Some(since)) if begins < since);
+        stood || !(self.met_another || met_before)
+    }
 }
 
 /// The judgement of the keys.
@@ -296,7 +311,18 @@ impl<'a> Bench<'a> {
             None => Sense::without_mine(view),
         };
         let views = evidence.views().iter().map(sense).collect();
-        Self { conditions, evidence, mine, views }
+        let mut named: Vec<&str> = Vec::new();
+        for region in evidence.asked().iter().filter_map(|asked| asked.region.as_deref()) {
+            if !named.contains(&region) {
+                named.push(region);
+            }
+        }
+        let place = |vantage: VantageId| {
+            let region = evidence.asked().iter().find(|asked| asked.vantage == vantage)?.region.as_deref()?;
+            named.iter().position(|known| *known == region)
+        };
+        let places = evidence.views().iter().map(|view| place(view.vantage)).collect();
+        Self { conditions, evidence, mine, views, named, places }
     }
 
     pub(super) fn count(&self, what: impl Fn(&Sense) -> bool) -> usize {
@@ -305,13 +331,15 @@ impl<'a> Bench<'a> {
 
     /// Regions that the asked name.
     pub(super) fn regions(&self) -> usize {
-        self.evidence.asked().iter().filter_map(|asked| asked.region.as_deref()).collect::<BTreeSet<_>>().len()
+        self.named.len()
     }
 
-    fn regions_of(&self, what: &impl Fn(&Sense) -> bool) -> usize {
-        let region = |vantage| self.evidence.asked().iter().find(|asked| asked.vantage == vantage)?.region.as_deref();
-        let those = self.evidence.views().iter().zip(&self.views).filter(|(_, sense)| what(sense));
-        those.filter_map(|(view, _)| region(view.vantage)).collect::<BTreeSet<_>>().len()
+    /// Whether those are of two regions.
+    fn span_two_regions(&self, what: &impl Fn(&Sense) -> bool) -> bool {
+        let those = self.views.iter().zip(&self.places).filter(|(sense, _)| what(sense));
+        let mut places = those.filter_map(|(_, place)| *place);
+        let first = places.next();
+        places.any(|place| Some(place) != first)
     }
 
     /// More than half of the asked (not of the answered), at least two, and of two regions where the asked name two.
@@ -321,7 +349,7 @@ impl<'a> Bench<'a> {
         half_of_asked
             && count * 2 > self.views.len()
             && on.needs(Condition::MostAreTwo, count >= 2)
-            && on.needs(Condition::MostInTwoRegions, self.regions() < 2 || self.regions_of(&what) >= 2)
+            && on.needs(Condition::MostInTwoRegions, self.regions() < 2 || self.span_two_regions(&what))
     }
 
     fn key(&self) -> Key {
@@ -439,7 +467,7 @@ impl Reach<'_> {
         let known = |vantage: &VantageId| {
             self.bench.evidence.asked().iter().any(|asked| asked.vantage == *vantage && asked.region.is_some())
         };
-        self.bench.most(&what) && (self.bench.regions_of(&what) >= 2 || self.open.iter().all(known))
+        self.bench.most(&what) && (self.bench.span_two_regions(&what) || self.open.iter().all(known))
     }
 
     /// Whether enough could still come to be most.
