@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dns::DnsAnswers;
 use crate::host_key::HostKey;
 use crate::id::{Fingerprint, Md5Fingerprint};
+use crate::scts::Scts;
 use crate::service::{Host, ServiceId};
 use crate::time::Timestamp;
 
@@ -98,6 +99,9 @@ pub struct Met {
     /// The host keys that an SSH server proved, the preferred kind first: that one is `leaf` and `key`. Empty for TLS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<HostKey>,
+    /// What Certificate Transparency says of the leaf; `None` where the vantage point knows no logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scts: Option<Scts>,
 }
 
 impl Observation {

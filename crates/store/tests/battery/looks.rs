@@ -41,6 +41,7 @@ pub(crate) fn look(leaf: u32, ms: i64) -> Look {
         ca_id: CaId::Organisation("Example'); DROP TABLE timespans; --".into()),
         public_ca: PublicCa::Valid,
         host_keys: Vec::new(),
+        scts: None,
     };
     let dns = DnsAnswers {
         a: Some(vec![Ipv4Addr::new(192, 0, 2, 10)]),
