@@ -76,6 +76,19 @@ async fn observe_and_check_show_scts_where_logs_are_known() {
     assert_eq!(checked["local"]["now"]["scts"], wanted, "{checked}");
 }
 
+/// As docs/protocols/ct.md says.
+#[tokio::test(flavor = "multi_thread")]
+async fn why_an_sct_does_not_count_is_logged() {
+    let world = World::new().await;
+    let list = world.home.path().join("logs.json");
+    let resolver = world.lab.dns().address().to_string();
+    let mut command = world.home.command(&["observe", "--resolver", &resolver, &world.service]);
+    command.env("PARALLAX_CT_LOGS", list).env("PARALLAX_LOG", "parallax_probe=debug");
+    let output = tokio::task::block_in_place(|| command.output().unwrap());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("an SCT does not count") && said.contains("is not known"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_said_where_no_log_is_known() {
     let world = World::new().await;

@@ -198,9 +198,9 @@ enum Seen {
 impl Seen {
     fn met(self, service: &ServiceId, settings: &ProbeSettings, at: Timestamp) -> Option<Met> {
         match self {
-            Seen::Tls(Shown { chain, protocol, proved }) => {
+            Seen::Tls(Shown { chain, ocsp, protocol, proved }) => {
                 let facts = judge_chain(&chain, service, &settings.roots, at).ok()?;
-                let scts = scts(chain.first()?, facts.signer(), &settings.ct_logs, at);
+                let scts = scts(chain.first()?, facts.signer(), &ocsp, &settings.ct_logs, at);
                 Some(Met { scts, ..facts.met(protocol, proved) })
             }
             Seen::Ssh(host_keys) => ssh::met(host_keys),
@@ -209,11 +209,17 @@ impl Seen {
 }
 
 /// Nothing is told of SCTs where no log is known: that would look as if the certificate came without.
-fn scts(leaf: &CertificateDer<'_>, signer: Option<Fingerprint>, logs: &CtLogs, at: Timestamp) -> Option<Scts> {
+fn scts(
+    leaf: &CertificateDer<'_>,
+    signer: Option<Fingerprint>,
+    ocsp: &[u8],
+    logs: &CtLogs,
+    at: Timestamp,
+) -> Option<Scts> {
     if logs.is_empty() {
         return None;
     }
-    let judged = judge_scts(leaf, signer, logs, at);
+    let judged = judge_scts(leaf, signer, ocsp, logs, at);
     for bad in judged.iter().filter_map(|one| one.as_ref().err()) {
         tracing::debug!(%bad, "an SCT does not count");
     }

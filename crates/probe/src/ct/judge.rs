@@ -6,9 +6,10 @@ use std::sync::Arc;
 use parallax_core::{Fingerprint, Scts, Timestamp};
 use rustls_pki_types::CertificateDer;
 
-use super::entry::Precertificate;
+use super::entry::Entry;
 use super::error::BadSct;
 use super::known::CtLogs;
+use super::stapled::stapled;
 use super::wire::{Sct, read_list};
 use crate::chain::Parsed;
 use crate::der;
@@ -24,23 +25,32 @@ pub struct Logged {
     pub at: Timestamp,
 }
 
-/// Judges the SCTs that a certificate carries. `issuer` is SHA-256 of the SubjectPublicKeyInfo whose key signed it. At most
-/// 16 signatures are checked.
+/// Judges the SCTs that came with a certificate: in it, or in an OCSP response that was stapled to it (empty when none
+/// was). `issuer` is SHA-256 of the SubjectPublicKeyInfo whose key signed it. At most 16 signatures are checked of each.
 pub fn judge_scts(
     leaf: &CertificateDer<'_>,
     issuer: Option<Fingerprint>,
+    ocsp: &[u8],
     logs: &CtLogs,
     at: Timestamp,
 ) -> Vec<Result<Logged, BadSct>> {
-    let Some(leaf) = Parsed::new(leaf) else { return Vec::new() };
-    let scts = match embedded(&leaf) {
-        Ok(None) => return Vec::new(),
-        Ok(Some(list)) => read_list(list),
-        Err(bad) => Err(bad),
+    let Some(parsed) = Parsed::new(leaf) else { return Vec::new() };
+    let precertificate = || Entry::precertificate(parsed.tbs(), issuer.ok_or(BadSct::NoIssuer)?).ok_or(BadSct::NotDer);
+    let certificate = || Entry::certificate(leaf).ok_or(BadSct::NotDer);
+    let mut judged = match parsed.sct_lists().as_slice() {
+        [] => Vec::new(),
+        [value] => judge_list(value, precertificate(), logs, at),
+        // RFC 5280 section 4.2: not more than one of a kind.
+        _ => vec![Err(BadSct::TwoLists)],
     };
-    let entry =
-        issuer.ok_or(BadSct::NoIssuer).and_then(|key| Precertificate::of(leaf.tbs(), key).ok_or(BadSct::NotDer));
-    match scts {
+    judged.extend(stapled(ocsp).into_iter().flat_map(|value| judge_list(value, certificate(), logs, at)));
+    judged
+}
+
+/// Judges the value of an extension.
+fn judge_list(value: &[u8], entry: Result<Entry, BadSct>, logs: &CtLogs, at: Timestamp) -> Vec<Result<Logged, BadSct>> {
+    let list = der::sole(value, der::OCTET_STRING).ok_or(BadSct::NoList);
+    match list.and_then(|list| read_list(list.content)) {
         Ok(scts) => scts.into_iter().map(|sct| judge(&sct?, &entry, logs, at)).collect(),
         Err(bad) => vec![Err(bad)],
     }
@@ -65,25 +75,7 @@ pub fn count_scts(judged: &[Result<Logged, BadSct>]) -> Scts {
     Scts { valid: count(logs.len()), operators: count(operators.len()), ..scts }
 }
 
-/// The list in the certificate's extension.
-fn embedded<'a>(leaf: &'a Parsed<'_>) -> Result<Option<&'a [u8]>, BadSct> {
-    match leaf.sct_lists().as_slice() {
-        [] => Ok(None),
-        [value] => match der::sole(value, der::OCTET_STRING) {
-            Some(list) => Ok(Some(list.content)),
-            None => Err(BadSct::NoList),
-        },
-        // RFC 5280 section 4.2: not more than one of a kind.
-        _ => Err(BadSct::TwoLists),
-    }
-}
-
-fn judge(
-    sct: &Sct<'_>,
-    entry: &Result<Precertificate, BadSct>,
-    logs: &CtLogs,
-    now: Timestamp,
-) -> Result<Logged, BadSct> {
+fn judge(sct: &Sct<'_>, entry: &Result<Entry, BadSct>, logs: &CtLogs, now: Timestamp) -> Result<Logged, BadSct> {
     let log = Fingerprint::from_bytes(sct.log);
     let known = logs.find(&log).ok_or(BadSct::UnknownLog { log })?;
     let entry = entry.as_ref().map_err(BadSct::clone)?;
@@ -97,7 +89,6 @@ fn judge(
     if sct.algorithm != known.algorithm {
         return Err(BadSct::Algorithm { log, found: sct.algorithm, wanted: known.algorithm });
     }
-    let signed = entry.signed(sct).ok_or(BadSct::NotDer)?;
-    let holds = known.key.verify_sig(&signed, sct.signature).is_ok();
+    let holds = known.key.verify_sig(&entry.signed(sct), sct.signature).is_ok();
     holds.then(|| Logged { log, operator: Arc::clone(&known.operator), at: signed_at }).ok_or(BadSct::Signature { log })
 }

@@ -6,7 +6,7 @@ use super::error::BadSct;
 const MOST: usize = 16;
 
 /// `v1` of Version.
-const V1: u8 = 0;
+pub(super) const V1: u8 = 0;
 
 /// One SCT of version 1, not judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,7 @@ pub(super) struct Sct<'a> {
     pub(super) log: [u8; 32],
     /// Milliseconds since 1970.
     pub(super) timestamp: u64,
+    /// With their length before them, as they are signed.
     pub(super) extensions: &'a [u8],
     /// HashAlgorithm and SignatureAlgorithm (RFC 5246 section 7.4.1.4.1).
     pub(super) algorithm: [u8; 2],
@@ -49,7 +50,8 @@ fn read(bytes: &[u8]) -> Result<Sct<'_>, BadSct> {
 fn read_v1(bytes: &[u8]) -> Option<Sct<'_>> {
     let (log, rest) = bytes.split_first_chunk::<32>()?;
     let (timestamp, rest) = rest.split_first_chunk::<8>()?;
-    let (extensions, rest) = sized(rest)?;
+    let (_, after) = sized(rest)?;
+    let (extensions, rest) = rest.split_at_checked(rest.len() - after.len())?;
     let (algorithm, rest) = rest.split_first_chunk::<2>()?;
     let (signature, rest) = sized(rest)?;
     let timestamp = u64::from_be_bytes(*timestamp);

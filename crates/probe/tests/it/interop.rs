@@ -7,7 +7,9 @@ use std::process::{Child, Command, Stdio};
 use parallax_core::Outcome;
 use parallax_probe::{BadSct, judge_scts};
 
-use crate::support::{Ca, CtLog, base64, known, look, octets, sct_list, settings, tls_config, tls_server};
+use crate::support::{
+    Ca, CtLog, base64, known, look, ocsp, octets, sct_list, settings, tls_config, tls_config_stapled, tls_server,
+};
 
 /// `openssl s_server` with a new key, until dropped.
 struct OpenSsl {
@@ -136,7 +138,7 @@ async fn openssl_judges_scts_alike() {
         octets(&sct_list(&[curve.sct(entry, at), with_extensions, stranger.sct(entry, at), forged]))
     });
     let logs = known(&[&curve, &rsa]);
-    let ours: Vec<_> = judge_scts(&leaf, Some(ca.key()), &logs, at.plus(std::time::Duration::from_secs(1)))
+    let ours: Vec<_> = judge_scts(&leaf, Some(ca.key()), b"", &logs, at.plus(std::time::Duration::from_secs(1)))
         .into_iter()
         .map(|one| match one {
             Ok(_) => "valid",
@@ -151,4 +153,23 @@ async fn openssl_judges_scts_alike() {
         tokio::task::spawn_blocking(move || judged_by_openssl(directory.path(), address, &root, &[&curve, &rsa]));
     assert_eq!(ours, ["valid", "valid", "unknown log", "invalid"]);
     assert_eq!(theirs.await.unwrap(), ours);
+}
+
+/// The same for those in a stapled response, as OpenSSL reads it.
+#[tokio::test]
+async fn openssl_judges_stapled_scts_alike() {
+    if !has_openssl() {
+        return;
+    }
+    let (root, at) = (Ca::root("Own"), "2026-05-01T00:00:00.123Z".parse().unwrap());
+    let log = CtLog::new("Curve");
+    let ((leaf, key), (other, _)) = (root.issue("site.test"), root.issue("site.test"));
+    let response = ocsp(&octets(&sct_list(&[log.sct_of(&leaf, at), log.sct_of(&other, at)])));
+    let ours = judge_scts(&leaf, None, &response, &known(&[&log]), at);
+    let config = tls_config_stapled(vec![leaf], &key, rustls::ALL_VERSIONS, Some(response));
+    let server = tls_server(config).await;
+    let (directory, address) = (tempfile::tempdir().unwrap(), server.address);
+    let theirs = tokio::task::spawn_blocking(move || judged_by_openssl(directory.path(), address, &root, &[&log]));
+    assert_eq!(ours.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(theirs.await.unwrap(), ["valid", "invalid"]);
 }

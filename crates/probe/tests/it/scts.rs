@@ -11,8 +11,8 @@ use rustls_pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::support::{
-    Ca, CtLog, Entry, base64, key, known, leaf_params, log_list, look_at, octets, roots_of, sct_list, service,
-    settings, sized, tls_config, tls_server,
+    Ca, CtLog, Entry, base64, key, known, leaf_params, log_list, look_at, ocsp, octets, roots_of, sct_list, service,
+    settings, sized, tls_config, tls_config_stapled, tls_server,
 };
 
 type Der = CertificateDer<'static>;
@@ -40,7 +40,7 @@ fn value(scts: &[Vec<u8>]) -> Vec<u8> {
 /// As a look judges: by the key that signed the leaf.
 fn judge(chain: &[Der], roots: &Roots, logs: &CtLogs) -> Vec<Result<Logged, BadSct>> {
     let facts = judge_chain(chain, &service("site.test"), roots, now()).unwrap();
-    judge_scts(&chain[0], facts.signer(), logs, now())
+    judge_scts(&chain[0], facts.signer(), b"", logs, now())
 }
 
 fn counted(chain: &[Der], logs: &CtLogs) -> Scts {
@@ -211,7 +211,7 @@ fn a_broken_list_has_a_name() {
     assert_eq!(told(&ca, &log, |_| tiny(16)).len(), 16);
     let twice = |entry: &Entry| vec![value(&[log.sct(entry, may())]); 2];
     let (leaf, _) = ca.logged_with(leaf_params("site.test"), twice);
-    assert_eq!(judge_scts(&leaf, Some(ca.key()), &known(&[&log]), now()), [Err(BadSct::TwoLists)]);
+    assert_eq!(judge_scts(&leaf, Some(ca.key()), b"", &known(&[&log]), now()), [Err(BadSct::TwoLists)]);
 }
 
 /// One that can't be read hides no other, and none twice counts for two.
@@ -337,6 +337,43 @@ async fn a_look_tells_of_scts_only_where_logs_are_known() {
     assert!(!serde_json::to_string(&without).unwrap().contains("scts"));
 }
 
+/// In TLS 1.3 and 1.2: an SCT that came in an OCSP response counts like one in the certificate, and needs no issuer.
+#[tokio::test]
+async fn a_stapled_response_may_bring_scts() {
+    let log = CtLog::new("A");
+    let (leaf, key) = Ca::root("Own").issue("site.test");
+    let with = ProbeSettings { ct_logs: known(&[&log]), ..settings() };
+    let wanted = Scts { valid: 1, operators: 1, oldest: Some(may()), newest: Some(may()), unknown: 0, invalid: 0 };
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        let response = ocsp(&value(&[log.sct_of(&leaf, may())]));
+        let server = tls_server(tls_config_stapled(vec![leaf.clone()], &key, &[version], Some(response))).await;
+        let met = look_at(with.clone(), "site.test", server.address).await.met.unwrap();
+        assert_eq!(met.scts, Some(wanted.clone()), "{version:?}");
+    }
+}
+
+#[test]
+fn a_stapled_response_can_be_broken_in_ways_with_names() {
+    let log = CtLog::new("A");
+    let (leaf, other) = (Ca::root("Own").issue("site.test").0, Ca::root("Own").issue("site.test").0);
+    let judged = |ocsp: &[u8]| judge_scts(&leaf, None, ocsp, &known(&[&log]), now());
+    let good = ocsp(&value(&[log.sct_of(&leaf, may())]));
+    assert!(judged(&good)[0].is_ok());
+    assert_eq!(judged(&ocsp(&value(&[log.sct_of(&other, may())]))), [Err(BadSct::Signature { log: log.id() })]);
+    assert_eq!(judged(&ocsp(&octets(&[0, 0]))), [Err(BadSct::EmptyList)]);
+    assert_eq!(judged(&ocsp(b"")), [Err(BadSct::NoList)]);
+    // What is no response brings none. Nothing in it is believed, so damage around an SCT is none to it.
+    for cut in 0..good.len() {
+        assert_eq!(judged(&good[..cut]), [], "{cut}");
+    }
+    for at in 0..good.len() {
+        let mut damaged = good.clone();
+        damaged[at] ^= 0x41;
+        let judged = judged(&damaged);
+        assert!(judged.is_empty() || judged.len() == 1 && judged.iter().flatten().all(|logged| logged.at == may()));
+    }
+}
+
 /// A certificate and its one log, made once for the thousands of cases below.
 struct Fixture {
     ca: Ca,
@@ -359,7 +396,7 @@ impl Fixture {
         let mut params = leaf_params("site.test");
         let id = [1, 3, 6, 1, 4, 1, 11129, 2, 4, 2];
         params.custom_extensions.push(CustomExtension::from_oid_content(&id, value));
-        judge_scts(&self.ca.sign(&params, &self.key), Some(self.ca.key()), &self.logs, now())
+        judge_scts(&self.ca.sign(&params, &self.key), Some(self.ca.key()), b"", &self.logs, now())
     }
 }
 
@@ -379,6 +416,14 @@ proptest! {
         prop_assert!(FIXTURE.with(octets(&list)).iter().all(Result::is_err));
     }
 
+    #[test]
+    fn nor_does_a_response(bytes: Vec<u8>) {
+        let leaf = FIXTURE.ca.sign(&leaf_params("site.test"), &FIXTURE.key);
+        for ocsp in [ocsp(&octets(&sized(&bytes))), bytes] {
+            prop_assert!(judge_scts(&leaf, None, &ocsp, &FIXTURE.logs, now()).iter().all(Result::is_err));
+        }
+    }
+
     /// Damage to the certificate outside of the extension takes the SCT's word away, and never panics.
     #[test]
     fn nor_can_one_in_the_certificate(at: prop::sample::Index, bit in 0..8u8) {
@@ -389,7 +434,7 @@ proptest! {
         // The outer header and TBSCertificate up to the extension, which is its last.
         let place = at.index(FIXTURE.tbs_start.len() - 8) + 4;
         der[place] ^= 1 << bit;
-        let judged = judge_scts(&der.into(), Some(FIXTURE.ca.key()), &FIXTURE.logs, now());
+        let judged = judge_scts(&der.into(), Some(FIXTURE.ca.key()), b"", &FIXTURE.logs, now());
         prop_assert!(judged.iter().all(Result::is_err));
     }
 }
@@ -398,5 +443,5 @@ proptest! {
 fn whoever_has_no_certificate_has_no_scts() {
     let nothing = CertificateDer::from(vec![0x30, 0]);
     let key = Fingerprint::from_bytes([0; 32]);
-    assert_eq!(judge_scts(&nothing, Some(key), &known(&[&CtLog::new("A")]), now()), []);
+    assert_eq!(judge_scts(&nothing, Some(key), b"", &known(&[&CtLog::new("A")]), now()), []);
 }

@@ -41,10 +41,17 @@ impl CtLog {
     }
 
     pub(crate) fn sct_with(&self, entry: &Entry, at: Timestamp, extensions: &[u8]) -> Vec<u8> {
+        self.signed([&[0, 1][..], entry.issuer.as_bytes(), &long(&entry.tbs)].concat(), at, extensions)
+    }
+
+    /// An SCT for a certificate that was issued without.
+    pub(crate) fn sct_of(&self, certificate: &CertificateDer<'_>, at: Timestamp) -> Vec<u8> {
+        self.signed([&[0, 0], &long(certificate)[..]].concat(), at, b"")
+    }
+
+    fn signed(&self, entry: Vec<u8>, at: Timestamp, extensions: &[u8]) -> Vec<u8> {
         let moment = u64::try_from(at.unix_ms()).unwrap().to_be_bytes();
-        let length = u32::try_from(entry.tbs.len()).unwrap().to_be_bytes();
-        let tbs = [&length[1..], &entry.tbs].concat();
-        let signed = [&[0, 0], &moment[..], &[0, 1], entry.issuer.as_bytes(), &tbs, &sized(extensions)].concat();
+        let signed = [&[0, 0], &moment[..], &entry, &sized(extensions)].concat();
         let signature = self.key.sign(&signed).unwrap();
         let algorithm = [4, self.algorithm];
         [&[0], &self.id().as_bytes()[..], &moment, &sized(extensions), &algorithm, &sized(&signature)].concat()
@@ -63,20 +70,51 @@ pub(crate) fn sct_list(scts: &[Vec<u8>]) -> Vec<u8> {
     sized(&scts.iter().flat_map(|sct| sized(sct)).collect::<Vec<u8>>())
 }
 
+/// With its length in three octets before it.
+fn long(bytes: &[u8]) -> Vec<u8> {
+    [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[1..], bytes].concat()
+}
+
 /// With its length in two octets before it.
 pub(crate) fn sized(bytes: &[u8]) -> Vec<u8> {
     [&u16::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
 }
 
-/// An OCTET STRING (X.690 section 8.1.3).
+/// An OCTET STRING.
 pub(crate) fn octets(bytes: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(bytes.len()).unwrap().to_be_bytes();
+    der(4, &[bytes])
+}
+
+/// An element with these parts (X.690 section 8.1.3).
+fn der(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    let length = u16::try_from(content.len()).unwrap().to_be_bytes();
     let header = match length {
-        [0, low @ 0..=0x7f] => vec![4, low],
-        [0, low] => vec![4, 0x81, low],
-        [high, low] => vec![4, 0x82, high, low],
+        [0, low @ 0..=0x7f] => vec![tag, low],
+        [0, low] => vec![tag, 0x81, low],
+        [high, low] => vec![tag, 0x82, high, low],
     };
-    [&header, bytes].concat()
+    [header, content].concat()
+}
+
+/// An OCSP response (RFC 6960 section 4.2.1) about another certificate and, with this extension, about one more; nobody
+/// signed it.
+pub(crate) fn ocsp(value: &[u8]) -> Vec<u8> {
+    let algorithm = |id: &[u8]| der(0x30, &[&der(6, &[id])]);
+    let certificate = der(0x30, &[&algorithm(&[0x2b, 14, 3, 2, 26]), &octets(&[1; 20]), &octets(&[2; 20]), &[2, 1, 3]]);
+    let moment = der(0x18, &[b"20260501000000Z"]);
+    let list = [0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 5];
+    let extension = der(0x30, &[&der(6, &[&list]), &octets(value)]);
+    let revoked = der(0xa1, &[&moment]);
+    let other = der(0x30, &[&certificate, &revoked, &moment]);
+    let next = der(0xa0, &[&moment]);
+    let one = der(0x30, &[&certificate, &[0x80, 0], &moment, &next, &der(0xa1, &[&der(0x30, &[&extension])])]);
+    let responder = der(0xa2, &[&octets(&[4; 20])]);
+    let data = der(0x30, &[&responder, &moment, &der(0x30, &[&other, &one])]);
+    let ecdsa = algorithm(&[0x2a, 0x86, 0x48, 0xce, 0x3d, 4, 3, 2]);
+    let basic = der(0x30, &[&data, &ecdsa, &[3, 2, 0, 0]]);
+    let id_basic = der(6, &[&[0x2b, 6, 1, 5, 5, 7, 48, 1, 1]]);
+    der(0x30, &[&[10, 1, 0], &der(0xa0, &[&der(0x30, &[&id_basic, &octets(&basic)])])])
 }
 
 impl Ca {
