@@ -8,6 +8,7 @@ use parallax_probe::{BadLogList, BadSct, CtLogs, Logged, ProbeSettings, Roots, c
 use proptest::prelude::*;
 use rcgen::{CustomExtension, PublicKeyData as _};
 use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::support::{
@@ -72,6 +73,20 @@ fn what_several_logs_say_is_counted() {
         counted(&chain, &known(&[&two])),
         Scts { valid: 1, operators: 1, newest: Some(march), unknown: 4, ..wanted }
     );
+}
+
+/// A certificate of the real world and the logs that saw it, as they stand in OpenSSL's tests (Apache-2.0).
+#[test]
+fn a_certificate_that_was_in_use() {
+    let chain: Vec<Der> =
+        CertificateDer::pem_slice_iter(include_bytes!("../data/ct-chain-2015.pem")).collect::<Result<_, _>>().unwrap();
+    let logs = CtLogs::from_json(include_bytes!("../data/ct-logs-2015.json")).unwrap();
+    let at = moment("2016-06-01T00:00:00Z");
+    let facts = judge_chain(&chain, &service("www.comodo.com"), &Roots::None, at).unwrap();
+    let scts = count_scts(&judge_scts(&chain[0], facts.signer(), b"", &logs, at));
+    let (oldest, newest) = (moment("2015-12-01T13:31:25.352Z"), moment("2015-12-01T13:31:25.980Z"));
+    let wanted = Scts { valid: 3, operators: 2, oldest: Some(oldest), newest: Some(newest), unknown: 0, invalid: 0 };
+    assert_eq!(scts, wanted);
 }
 
 #[test]
