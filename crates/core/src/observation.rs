@@ -360,9 +360,10 @@ mod tests {
         let read: Observation = serde_json::from_str(&whole).unwrap();
         assert!(read.proved().is_some());
         assert_eq!(serde_json::from_str::<Observation>(&serde_json::to_string(&read).unwrap()).unwrap(), read);
-        let broken = whole.replace(r#""leaf":""#, r#""leaf":"x"#);
-        let error = serde_json::from_str::<Observation>(&broken).unwrap_err().to_string();
-        assert!(error.contains("lacks a readable certificate"), "{error}");
+        for (part, by) in [(r#""leaf":""#, r#""leaf":"x"#), (r#""unknown":1"#, r#""scts":{"valid":-1}"#)] {
+            let error = serde_json::from_str::<Observation>(&whole.replace(part, by)).unwrap_err().to_string();
+            assert!(error.contains("lacks a readable certificate"), "{error}");
+        }
         let failed = r#"{"at":"2026-11-23T05:12:00.000Z","outcome":"timeout"}"#;
         let read: Observation = serde_json::from_str(failed).unwrap();
         assert_eq!((read.met.is_none(), read.address), (true, None));

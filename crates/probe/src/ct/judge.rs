@@ -8,7 +8,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::entry::Entry;
 use super::error::BadSct;
-use super::known::CtLogs;
+use super::known::{CtLogs, Log};
 use super::stapled::stapled;
 use super::wire::{Sct, read_list};
 use crate::chain::Parsed;
@@ -79,16 +79,24 @@ fn judge(sct: &Sct<'_>, entry: &Result<Entry, BadSct>, logs: &CtLogs, now: Times
     let log = Fingerprint::from_bytes(sct.log);
     let known = logs.find(&log).ok_or(BadSct::UnknownLog { log })?;
     let entry = entry.as_ref().map_err(BadSct::clone)?;
-    let signed_at = Timestamp::from_unix_ms(i64::try_from(sct.timestamp).unwrap_or(i64::MAX));
-    if signed_at > now {
-        return Err(BadSct::Future { log, signed_at, now });
+    let at = known.moment(log, sct, now)?;
+    let (found, wanted) = (sct.algorithm, known.algorithm);
+    if found != wanted {
+        return Err(BadSct::Algorithm { log, found, wanted });
     }
-    if let Some(retired) = known.retired.filter(|retired| signed_at >= *retired) {
-        return Err(BadSct::Retired { log, signed_at, retired });
+    let signature = known.key.verify_sig(&entry.signed(sct), sct.signature);
+    signature.map_err(|_| BadSct::Signature { log })?;
+    Ok(Logged { log, operator: Arc::clone(&known.operator), at })
+}
+
+impl Log {
+    /// When it signed, if that may be.
+    fn moment(&self, log: Fingerprint, sct: &Sct<'_>, now: Timestamp) -> Result<Timestamp, BadSct> {
+        let signed_at = Timestamp::from_unix_ms(i64::try_from(sct.timestamp).unwrap_or(i64::MAX));
+        match self.retired {
+            _ if signed_at > now => Err(BadSct::Future { log, signed_at, now }),
+            Some(retired) if signed_at >= retired => Err(BadSct::Retired { log, signed_at, retired }),
+            _ => Ok(signed_at),
+        }
     }
-    if sct.algorithm != known.algorithm {
-        return Err(BadSct::Algorithm { log, found: sct.algorithm, wanted: known.algorithm });
-    }
-    let holds = known.key.verify_sig(&entry.signed(sct), sct.signature).is_ok();
-    holds.then(|| Logged { log, operator: Arc::clone(&known.operator), at: signed_at }).ok_or(BadSct::Signature { log })
 }
