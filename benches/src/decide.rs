@@ -52,6 +52,7 @@ fn look(key: u8) -> Look {
         ca_id: CaId::Organisation("Example Trust Services".into()),
         public_ca: PublicCa::Valid,
         host_keys: Vec::new(),
+        scts: None,
     };
     let dns = DnsAnswers { ca: Some(vec![print(100)]), tlsa: Some(vec![]), ..DnsAnswers::default() };
     let now = Observation { at: NOW, address: "192.0.2.1:443".parse().ok(), outcome: Outcome::Seen, met: Some(met) };

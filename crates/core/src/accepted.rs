@@ -229,6 +229,7 @@ mod tests {
             not_after: SINCE,
             ca_id: CaId::Key(print(key)),
             host_keys: Vec::new(),
+            scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
         Observation { at: SINCE, address: None, outcome: Outcome::Seen, met: Some(met) }

@@ -324,6 +324,7 @@ mod tests {
             ca_id: CaId::Key(print(leaf)),
             public_ca: PublicCa::UnknownIssuer,
             host_keys: Vec::new(),
+            scts: None,
         };
         let address = Some(SocketAddr::from(([192, 0, 2, 10], 443)));
         let now = Observation { at: at(ms), address, outcome: Outcome::Seen, met: Some(met) };

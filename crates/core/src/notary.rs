@@ -118,6 +118,7 @@ mod tests {
             not_after: NOW,
             ca_id: CaId::Key(print(n)),
             host_keys: Vec::new(),
+            scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
         Look {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dns::DnsAnswers;
 use crate::host_key::HostKey;
 use crate::id::{Fingerprint, Md5Fingerprint};
+use crate::scts::Scts;
 use crate::service::{Host, ServiceId};
 use crate::time::Timestamp;
 
@@ -98,6 +99,9 @@ pub struct Met {
     /// The host keys that an SSH server proved, the preferred kind first: that one is `leaf` and `key`. Empty for TLS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<HostKey>,
+    /// What Certificate Transparency says of the leaf; `None` where the vantage point knows no logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scts: Option<Scts>,
 }
 
 impl Observation {
@@ -356,9 +360,10 @@ mod tests {
         let read: Observation = serde_json::from_str(&whole).unwrap();
         assert!(read.proved().is_some());
         assert_eq!(serde_json::from_str::<Observation>(&serde_json::to_string(&read).unwrap()).unwrap(), read);
-        let broken = whole.replace(r#""leaf":""#, r#""leaf":"x"#);
-        let error = serde_json::from_str::<Observation>(&broken).unwrap_err().to_string();
-        assert!(error.contains("lacks a readable certificate"), "{error}");
+        for (part, by) in [(r#""leaf":""#, r#""leaf":"x"#), (r#""unknown":1"#, r#""scts":{"valid":-1}"#)] {
+            let error = serde_json::from_str::<Observation>(&whole.replace(part, by)).unwrap_err().to_string();
+            assert!(error.contains("lacks a readable certificate"), "{error}");
+        }
         let failed = r#"{"at":"2026-11-23T05:12:00.000Z","outcome":"timeout"}"#;
         let read: Observation = serde_json::from_str(failed).unwrap();
         assert_eq!((read.met.is_none(), read.address), (true, None));

@@ -135,6 +135,7 @@ mod tests {
             not_after: at,
             ca_id: CaId::Key(print),
             host_keys: Vec::new(),
+            scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
         Look {

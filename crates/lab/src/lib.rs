@@ -5,6 +5,7 @@
 //! the network it is in ([`parallax_core::Network`]).
 
 mod certificate;
+mod ct;
 mod dns;
 mod error;
 mod lab;
@@ -19,6 +20,7 @@ mod user;
 mod zone;
 
 pub use certificate::{Ca, Certificate, Validity};
+pub use ct::CtLog;
 pub use dns::Dns;
 pub use error::LabError;
 pub use lab::Lab;

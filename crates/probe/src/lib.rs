@@ -13,6 +13,8 @@
 
 mod chain;
 mod clock;
+mod ct;
+mod der;
 mod dns;
 mod prober;
 mod roots;
@@ -23,6 +25,7 @@ mod target;
 mod tls;
 
 pub use chain::{BadChain, ChainFacts, judge_chain};
+pub use ct::{BadLogList, BadSct, CtLogs, Logged, count_scts, judge_scts};
 pub use dns::UnknownType;
 pub use prober::Prober;
 pub use roots::Roots;

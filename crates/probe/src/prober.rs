@@ -5,14 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use parallax_core::{DnsSet, Host, HostKey, Look, Met, Observation, Outcome, Scheme, ServiceId, Timestamp};
+use parallax_core::{
+    DnsSet, Fingerprint, Host, HostKey, Look, Met, Observation, Outcome, Scheme, Scts, ServiceId, Timestamp,
+};
+use rustls_pki_types::CertificateDer;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::chain::judge_chain;
 use crate::clock;
+use crate::ct::{CtLogs, count_scts, judge_scts};
 use crate::dns::{Asker, KeyRecords, Questions, UnknownType, dns_set, literal, parse_kind};
-use crate::roots::Roots;
 use crate::settings::{ProbeError, ProbeSettings};
 use crate::ssh;
 use crate::tls::{Handshaker, Shown, Unseen, connect, sight};
@@ -121,12 +124,12 @@ impl Inner {
                 let to = SocketAddr::new(address.to_canonical(), service.port());
                 let visit = self.visit(service, to, deadline).await;
                 if visit.connected {
-                    return conclude(service, visit, &self.settings.roots);
+                    return conclude(service, visit, &self.settings);
                 }
                 failed = failed.or(visit);
             }
         }
-        conclude(service, failed, &self.settings.roots)
+        conclude(service, failed, &self.settings)
     }
 
     async fn visit(&self, service: &ServiceId, to: SocketAddr, deadline: Instant) -> Visit {
@@ -193,14 +196,34 @@ enum Seen {
 }
 
 impl Seen {
-    fn met(self, service: &ServiceId, roots: &Roots, at: Timestamp) -> Option<Met> {
+    fn met(self, service: &ServiceId, settings: &ProbeSettings, at: Timestamp) -> Option<Met> {
         match self {
-            Seen::Tls(Shown { chain, protocol, proved }) => {
-                Some(judge_chain(&chain, service, roots, at).ok()?.met(protocol, proved))
+            Seen::Tls(Shown { chain, ocsp, protocol, proved }) => {
+                let facts = judge_chain(&chain, service, &settings.roots, at).ok()?;
+                let scts = scts(chain.first()?, facts.signer(), &ocsp, &settings.ct_logs, at);
+                Some(Met { scts, ..facts.met(protocol, proved) })
             }
             Seen::Ssh(host_keys) => ssh::met(host_keys),
         }
     }
+}
+
+/// Nothing is told of SCTs where no log is known: that would look as if the certificate came without.
+fn scts(
+    leaf: &CertificateDer<'_>,
+    signer: Option<Fingerprint>,
+    ocsp: &[u8],
+    logs: &CtLogs,
+    at: Timestamp,
+) -> Option<Scts> {
+    if logs.is_empty() {
+        return None;
+    }
+    let judged = judge_scts(leaf, signer, ocsp, logs, at);
+    for bad in judged.iter().filter_map(|one| one.as_ref().err()) {
+        tracing::debug!(%bad, "an SCT does not count");
+    }
+    Some(count_scts(&judged))
 }
 
 /// What came of one address.
@@ -230,10 +253,10 @@ impl Visit {
     }
 }
 
-fn conclude(service: &ServiceId, visit: Visit, roots: &Roots) -> Observation {
+fn conclude(service: &ServiceId, visit: Visit, settings: &ProbeSettings) -> Observation {
     let Visit { address, shown, .. } = visit;
     let at = clock::now();
-    match shown.and_then(|seen| seen.met(service, roots, at).ok_or(Outcome::Malformed)) {
+    match shown.and_then(|seen| seen.met(service, settings, at).ok_or(Outcome::Malformed)) {
         Ok(met) => Observation { at, address, outcome: Outcome::Seen, met: Some(met) },
         Err(outcome) => Observation::failed(at, address, outcome),
     }

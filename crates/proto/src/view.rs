@@ -266,6 +266,10 @@ impl View {
         if self.now.met.as_ref().is_some_and(|met| met.chain.first() != Some(&met.leaf) || self.now.address.is_none()) {
             return Err("a certificate that was seen needs an address and leads its own chain");
         }
+        let scts = self.now.met.as_ref().and_then(|met| met.scts.as_ref());
+        if scts.is_some_and(|scts| !scts.is_coherent(ahead)) {
+            return Err("the counts and moments of the certificate's SCTs contradict each other or the signature's");
+        }
         if self.now.at > ahead {
             return Err("the look lies after the signature");
         }

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
 use parallax_core::{
-    CaId, DnsAnswers, Fingerprint, HostKey, HostKeyKind, Md5Fingerprint, Met, Observation, Outcome, PublicCa,
+    CaId, DnsAnswers, Fingerprint, HostKey, HostKeyKind, Md5Fingerprint, Met, Observation, Outcome, PublicCa, Scts,
     ServiceId, Signer, SigningFailed, Suite, Timespan, Timestamp, VantageId,
 };
 use parallax_proto::{
@@ -134,6 +134,7 @@ impl Vantage {
             ca_id: CaId::Key(print(2)),
             public_ca: PublicCa::UnknownIssuer,
             host_keys: Vec::new(),
+            scts: None,
         };
         View {
             format: "parallax-view/1".into(),
@@ -395,11 +396,12 @@ fn a_dictated_address_must_be_the_one_that_was_dictated() {
 #[test]
 fn views_that_contradict_themselves() {
     let vantage = Vantage::new(7);
-    let changes: [fn(&mut View); 10] = [
+    let changes: [fn(&mut View); 11] = [
         |view| view.now.met = None,
         |view| view.now.outcome = Outcome::Timeout,
         |view| view.now.address = None,
         |view| view.now.met.as_mut().unwrap().chain.clear(),
+        |view| view.now.met.as_mut().unwrap().scts = Some(Scts { valid: 1, ..Scts::default() }),
         |view| view.now.at = NOW.plus(seconds(5)),
         |view| view.region = Some("\u{1b}[31m".into()),
         |view| view.history = (0..65).map(|leaf| span(leaf, 10, 5)).collect(),

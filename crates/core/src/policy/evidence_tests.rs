@@ -62,6 +62,7 @@ impl Cert {
             ca_id: self.ca_id(),
             public_ca: if self.is_public() { PublicCa::Valid } else { PublicCa::UnknownIssuer },
             host_keys: Vec::new(),
+            scts: None,
         }
     }
 

@@ -83,6 +83,7 @@ mod tests {
             ca_id: CaId::Key(first.key),
             public_ca: PublicCa::UnknownIssuer,
             host_keys,
+            scts: None,
         };
         let address = Some("192.0.2.10:22".parse().unwrap());
         let now = Observation { at: NOW, address, outcome: Outcome::Seen, met: Some(met.by_host_key(&first)) };

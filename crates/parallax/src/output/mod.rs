@@ -3,6 +3,7 @@
 mod advice;
 mod escape;
 mod report;
+mod scts;
 mod seen;
 mod table;
 mod when;

@@ -11,8 +11,8 @@ use parallax_core::{
 use super::advice::advice;
 use super::escape::escape;
 use super::table::{Cell, Column, render as render_table};
-use super::when;
 use super::wrap::{Cut, wrap};
+use super::{scts, when};
 
 /// What is shown of a check. Texts are strangers' and still harmful.
 #[derive(Clone, Debug)]
@@ -98,6 +98,7 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
         text.push_str(&wrap("", "? the server did not prove that it holds this key: shown, never counted"));
     }
     push_host_keys(&mut text, shown);
+    push_scts(&mut text, shown, now);
     push_failures(&mut text, "Answered, but not counted:", &shown.dropped);
     push_failures(&mut text, "Gave no answer:", &shown.missing);
     if !shown.not_needed.is_empty() {
@@ -231,6 +232,14 @@ fn push_host_keys(text: &mut String, shown: &Shown<'_>) {
         let seen = looks.iter().filter(|look| look.shows(key.key)).count();
         let line = format!("{} {} {seen}/{}", key.kind, key.openssh_fingerprint(), looks.len());
         text.push_str(&wrap("  ", &line));
+    }
+}
+
+/// Of the own look alone: those of the views are in the JSON.
+fn push_scts(text: &mut String, shown: &Shown<'_>, now: Timestamp) {
+    if let Some(scts) = shown.local.now.met.as_ref().and_then(|met| met.scts.as_ref()) {
+        text.push('\n');
+        text.push_str(&wrap("", &format!("CT of the certificate that you met: {}", scts::sentence(scts, now))));
     }
 }
 

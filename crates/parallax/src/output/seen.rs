@@ -4,8 +4,8 @@ use parallax_core::{Look, Met, ServiceId, Timestamp};
 
 use super::escape::escape;
 use super::report::ca_name;
-use super::when;
 use super::wrap::wrap;
+use super::{scts, when};
 
 /// The longest list of names or addresses that is shown; all are in the JSON.
 const MOST_SHOWN: usize = 8;
@@ -39,6 +39,9 @@ fn push_met(text: &mut String, met: &Met, now: Timestamp) {
     push(text, "CA", &format!("{} (public roots: {})", ca_name(met), met.public_ca));
     push(text, "names", &list(met.names.iter().map(|name| escape(name))));
     push(text, "valid", &validity(met, now));
+    if let Some(scts) = &met.scts {
+        push(text, "CT", &scts::sentence(scts, now));
+    }
     let plural = if met.chain.len() == 1 { "" } else { "s" };
     push(text, "chain", &format!("{} certificate{plural}", met.chain.len()));
 }

@@ -90,6 +90,8 @@ pub(crate) struct LookSettings {
     pub(crate) roots: RootsChoice,
     /// Whether DNS answers that authorise keys are validated.
     pub(crate) dnssec: DnssecChoice,
+    /// A list of the logs of Certificate Transparency whose timestamps count; `None` knows none.
+    pub(crate) ct_logs: Option<PathBuf>,
     /// The ports that a node looks at.
     pub(crate) ports: Ports,
 }
@@ -209,6 +211,7 @@ fn resolve_look(layers: &mut Layers<'_>) -> Result<LookSettings, SettingsError> 
         source: layers.pick_optional(&keys::SOURCE)?,
         roots: layers.pick(&keys::ROOTS, RootsChoice::Public)?,
         dnssec: layers.pick(&keys::DNSSEC, DnssecChoice::Off)?,
+        ct_logs: layers.pick_optional(&keys::CT_LOGS)?,
         ports: layers.pick(&keys::PORTS, Ports::Home)?,
     })
 }

@@ -74,6 +74,7 @@ pub(crate) fn met(host_keys: Vec<HostKey>) -> Option<Met> {
         ca_id: CaId::Key(first.key),
         public_ca: PublicCa::UnknownIssuer,
         host_keys,
+        scts: None,
     };
     Some(met.by_host_key(&first))
 }

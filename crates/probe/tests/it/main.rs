@@ -9,5 +9,6 @@ mod dnssec;
 mod hostile;
 mod interop;
 mod looks;
+mod scts;
 mod ssh;
 mod support;

@@ -29,6 +29,7 @@ pub(in crate::output) fn met(n: u8) -> Met {
         ca_id: CaId::Organisation("Example Trust Services".into()),
         public_ca: PublicCa::Valid,
         host_keys: Vec::new(),
+        scts: None,
     }
 }
 
