@@ -198,7 +198,7 @@ impl Seen {
             Seen::Tls(Shown { chain, protocol, proved }) => {
                 Some(judge_chain(&chain, service, roots, at).ok()?.met(protocol, proved))
             }
-            Seen::Ssh(host_keys) => ssh::met(host_keys),
+            Seen::Ssh(host_keys) => Met::of_host_keys(host_keys),
         }
     }
 }
