@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parallax_core::{
-    Accepted, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId,
+    Accepted, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId, Touched,
     VantageId, Verdict,
 };
 use parallax_probe::Prober;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::clock::now;
 use crate::gathered::{Answer, Failure, Gathered, Heard, Source};
 use crate::notary::OldNotary;
-use crate::report::Report;
+use crate::report::{JudgedHostKey, Report};
 use crate::vantage::{Deadline, Missing, VantagePoint};
 
 /// How long a check may take when nothing else is said.
@@ -190,24 +190,33 @@ impl Checker {
         let early = Some(policy).filter(|_| !self.inner.waits_for_all);
         let gathered = self.gather(service, early).await;
         let verdict = policy.decide(&gathered.evidence, now());
-        let (verdict, own_word) = match self.inner.own_word.about(service) {
-            Some(accepted) => {
-                let (verdict, touched) = accepted.weigh(verdict, &gathered.evidence.local().now);
-                (verdict, Some(touched))
-            }
-            None => (verdict, None),
-        };
+        let (verdict, own_word) = self.weigh(&gathered.evidence, verdict);
         Report { own_word, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
     }
 
-    /// The host keys that my own look met in a report about an SSH service, each with the verdict about it alone.
-    pub fn host_key_verdicts(&self, report: &Report) -> Vec<(HostKey, Verdict)> {
+    /// The host keys that my own look met in a report about an SSH service, each judged by itself. The user's own word
+    /// counts for exactly the key that it names; the verdicts about the others are the policy's own.
+    pub fn judge_host_keys(&self, report: &Report) -> Vec<JudgedHostKey> {
         let mine = report.evidence.local().now.proved().into_iter().flat_map(|met| &met.host_keys);
         let about = |key: &HostKey| {
             let evidence = report.evidence.about_host_key(key.kind)?;
-            Some((key.clone(), self.inner.policy.decide(&evidence, now())))
+            let without = self.inner.policy.decide(&evidence, now());
+            let (verdict, touched) = self.weigh(&evidence, without.clone());
+            let accepted = touched.is_some_and(|touched| touched.holds);
+            Some(JudgedHostKey { key: key.clone(), verdict: if accepted { verdict } else { without }, accepted })
         };
         mine.filter_map(about).collect()
+    }
+
+    /// The verdict under the user's own word, where there is one.
+    fn weigh(&self, evidence: &Evidence, verdict: Verdict) -> (Verdict, Option<Touched>) {
+        match self.inner.own_word.about(evidence.service()) {
+            Some(accepted) => {
+                let (verdict, touched) = accepted.weigh(verdict, &evidence.local().now);
+                (verdict, Some(touched))
+            }
+            None => (verdict, None),
+        }
     }
 
     /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.

@@ -16,6 +16,6 @@ pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT};
 pub use node::{Known, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
-pub use report::{Dropped, MissingView, Report, ReportedNotary, ReportedView};
+pub use report::{Dropped, JudgedHostKey, MissingView, Report, ReportedNotary, ReportedView};
 pub use url::{BadVantageUrl, NOTARY_SCHEME, VantageName, VantageUrl};
 pub use vantage::{Deadline, Missing, VantagePoint};

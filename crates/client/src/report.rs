@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parallax_core::{Accepted, Evidence, NotaryTestimony, ServiceId, Touched, VantageId, Verdict};
+use parallax_core::{Accepted, Evidence, HostKey, NotaryTestimony, ServiceId, Touched, VantageId, Verdict};
 use parallax_proto::{Contradiction, NotaryReply, Verified, View};
 use serde_json::{Value, json};
 
@@ -31,6 +31,17 @@ pub struct Report {
     pub missing: Vec<MissingView>,
     /// Pairs of signed views that prove a vantage point's lie.
     pub proofs: Vec<Contradiction>,
+}
+
+/// A host key of an SSH server, judged by itself.
+#[derive(Clone, Debug)]
+pub struct JudgedHostKey {
+    /// Which.
+    pub key: HostKey,
+    /// The verdict about it alone.
+    pub verdict: Verdict,
+    /// Whether it is trusted by the user's own word.
+    pub accepted: bool,
 }
 
 /// A view that counts.

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::metrics::Metrics;
 
 /// So long a history answers before the store is asked again: another program may write to the same file.
-const FRESH: Duration = Duration::from_secs(10);
+pub(crate) const FRESH: Duration = Duration::from_secs(10);
 
 /// So long it answers while the store can't.
 pub(crate) const KEPT: Duration = Duration::from_secs(12 * 3600);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "support/served.rs"]
+mod served;
 mod support;
 
 use parallax_lab::{Answer, Behaviour, Lab, Site, Validity};
@@ -214,4 +216,60 @@ async fn beside_a_running_node() {
     let unpinned = world.run(&["history", "--vantage", "https://127.0.0.1:1", &world.service], "");
     assert_eq!(unpinned.status, 2, "{unpinned:?}");
     node.shutdown().await.unwrap();
+}
+
+/// No test asks the machine's own resolver.
+const NOBODY_RESOLVES: [&str; 2] = ["--resolver", "127.0.0.1:9"];
+
+/// The rows of a reply, without its signature.
+fn told(node: &served::Served, host: &str) -> String {
+    let reply = node.get(&format!("/?host={host}"));
+    reply.split_once("version=\"1\">\n").map_or(String::new(), |(_, rows)| rows.to_owned())
+}
+
+#[test]
+fn what_an_old_notary_remembered_is_told_by_a_running_node_and_by_the_next_one() {
+    let (home, other) = (home_with_data(), home_with_data());
+    let prints = ["00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f", "ff:fe:fd:fc:fb:fa:f9:f8:f7:f6:f5:f4:f3:f2:f1:f0"];
+    let row = |print: &str, start: u32, end: u32| format!("('old.invalid:443,2', '{print}', {start}, {end})\n");
+    let node = served::Served::start(&home, "data", &NOBODY_RESOLVES);
+    assert_eq!(told(&node, "old.invalid"), "");
+    let rows = row(prints[1], 1_300_000_000, 1_310_000_000) + &row(prints[0], 1_376_665_224, 1_382_022_034);
+    assert_eq!(home.run_with_input(&["import"], rows.as_bytes()).status, 0);
+    let wait_for = |node: &served::Served, wanted: &str| {
+        let begun = std::time::Instant::now();
+        while told(node, "old.invalid") != wanted {
+            assert!(begun.elapsed() < served::PATIENCE, "{:?}", told(node, "old.invalid"));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    let first = format!(
+        "\t<key fp=\"{}\" type=\"ssl\">\n\t\t<timestamp end=\"1382022034\" start=\"1376665224\"/>\n\t</key>\n",
+        prints[0]
+    );
+    let second = format!(
+        "\t<key fp=\"{}\" type=\"ssl\">\n\t\t<timestamp end=\"1310000000\" start=\"1300000000\"/>\n\t</key>\n",
+        prints[1]
+    );
+    wait_for(&node, &format!("{first}{second}</notary_reply>\n"));
+
+    // One more row, while the reply stands in memory.
+    let rows = row(prints[0], 1_200_000_000, 1_200_000_009);
+    assert_eq!(home.run_with_input(&["import"], rows.as_bytes()).status, 0);
+    let more =
+        first.replace("\t\t<timestamp", "\t\t<timestamp end=\"1200000009\" start=\"1200000000\"/>\n\t\t<timestamp");
+    let wanted = format!("{more}{second}</notary_reply>\n");
+    wait_for(&node, &wanted);
+    let exported = home.run(&["export"]).stdout;
+    let view = node.get("/v1/view?service=old.invalid&wait=15");
+    assert!(view.starts_with("HTTP/1.1 200 ") && view.contains("\"history\":[]"), "no view has them: {view}");
+    node.stop();
+
+    assert_eq!(other.run_with_input(&["import"], exported.as_bytes()).status, 0);
+    assert_eq!(other.run(&["export"]).stdout, exported);
+    let node = served::Served::start(&other, "data", &NOBODY_RESOLVES);
+    assert_eq!(told(&node, "old.invalid"), wanted);
+    assert_eq!(other.run(&["services", "remove", "old.invalid"]).status, 0);
+    wait_for(&node, "");
+    node.stop();
 }

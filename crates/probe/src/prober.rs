@@ -203,7 +203,7 @@ impl Seen {
                 let scts = scts(chain.first()?, facts.signer(), &ocsp, &settings.ct_logs, at);
                 Some(Met { scts, ..facts.met(protocol, proved) })
             }
-            Seen::Ssh(host_keys) => ssh::met(host_keys),
+            Seen::Ssh(host_keys) => Met::of_host_keys(host_keys),
         }
     }
 }

@@ -194,6 +194,11 @@ impl View {
         Ok(Signed { body, signature })
     }
 
+    /// What it tells of the past, as a history; a view has no turns.
+    pub fn as_history(&self) -> History {
+        History { spans: self.history.clone(), authority: self.authority.clone(), turns: Vec::new() }
+    }
+
     /// Believes a view only if signature, format, vantage, service, nonce, age and address are what was asked for and it
     /// does not contradict itself.
     pub fn verify(suite: &dyn Suite, expected: &Expected<'_>, signed: Signed) -> Result<Verified<View>, ViewError> {
@@ -317,7 +322,7 @@ impl Verified<View> {
             issued_at: view.issued_at,
             look: Look { dns: view.dns.clone(), now: view.now.clone() },
             there: None,
-            history: History { spans: view.history.clone(), authority: view.authority.clone(), turns: Vec::new() },
+            history: view.as_history(),
         }
     }
 }

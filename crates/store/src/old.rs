@@ -1,8 +1,8 @@
 //! What an old notary (Perspectives) remembered, taken over by an import: certificates known by their MD5 alone.
 //!
 //! Such a row names neither a key nor a certificate's SHA-256, so it can't be a [`parallax_core::Timespan`], and nobody can
-//! say what kind of proof was behind it. It is kept beside the history, as one record a service: shown and exported, never
-//! part of a view or a verdict.
+//! say what kind of proof was behind it. It is kept beside the history, as one record a service: shown, exported and told to
+//! clients of Perspectives, never part of a view or a verdict.
 
 use parallax_core::{CONTINUITY, MAX_SPANS, Md5Fingerprint, ServiceId, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parallax_client::{
     Checker, Deadline, Missing, NodeVantage, OldNotary, Report, ReportedNotary, ReportedView, VantageName, VantageUrl,
 };
-use parallax_core::{Decision, History, ServiceId};
+use parallax_core::{Decision, ServiceId};
 
 use super::{block_on, looking, many, notaries, settings};
 use crate::accepted::AcceptedList;
@@ -181,7 +181,7 @@ fn shown_view(view: &ReportedView) -> ShownView<'_> {
         region: view.region.clone(),
         now: &content.now,
         there: view.there.as_ref().map(|there| &there.content().now),
-        history: History { spans: content.history.clone(), authority: content.authority.clone(), turns: Vec::new() },
+        history: content.as_history(),
     }
 }
 
