@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod ct;
 mod hostile;
 mod lifecycle;
 mod readme;
