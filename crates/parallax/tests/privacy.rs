@@ -230,7 +230,7 @@ fn read_tables(file: &Path) -> Vec<(String, String, Value)> {
     let mut values = Vec::new();
     for table in tables {
         let mut rows = database.prepare(&format!("SELECT * FROM \"{table}\"")).unwrap();
-        let columns: Vec<String> = rows.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Vec<String> = rows.column_names().map(str::to_owned).collect();
         let mut rows = rows.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             let cells = columns.iter().enumerate();

@@ -44,8 +44,8 @@ impl OldRows {
         }
         let (read, kept) = (Instant::now(), kept.map(|kept| kept.rows));
         let rows: Arc<[LegacyRow]> = match (old_spans(self.records.as_ref(), service).await, kept) {
-            (Ok(spans), Some(kept)) if spans.iter().map(row).eq(kept.iter().copied()) => kept,
-            (Ok(spans), _) => spans.iter().map(row).collect(),
+            (Ok(spans), Some(kept)) if spans.iter().filter_map(row).eq(kept.iter().copied()) => kept,
+            (Ok(spans), _) => spans.iter().filter_map(row).collect(),
             (Err(_), Some(kept)) => return Ok(kept),
             (Err(error), None) => return Err(error),
         };
@@ -54,8 +54,10 @@ impl OldRows {
     }
 }
 
-fn row(span: &OldSpan) -> LegacyRow {
-    LegacyRow { leaf_md5: span.leaf_md5, start: span.first_seen.unix_secs(), end: span.last_seen.unix_secs() }
+/// `None` for what the format can't say (outside of 1970 to 2106): joined to a row of the node, it would take that with it.
+fn row(span: &OldSpan) -> Option<LegacyRow> {
+    let [start, end] = [span.first_seen, span.last_seen].map(|moment| u32::try_from(moment.unix_secs()).ok());
+    Some(LegacyRow { leaf_md5: span.leaf_md5, start: start?.into(), end: end?.into() })
 }
 
 #[cfg(test)]
@@ -82,7 +84,7 @@ mod tests {
         assert!(rows.recall(&service).await.unwrap().is_empty(), "fresh enough");
         rows.fresh = Duration::ZERO;
         let told = rows.recall(&service).await.unwrap();
-        assert_eq!(told[..], [row(&span(1, 10, 20))]);
+        assert_eq!(told[..], [row(&span(1, 10, 20)).unwrap()]);
         assert!(Arc::ptr_eq(&told, &rows.recall(&service).await.unwrap()), "unchanged is the very same");
 
         store.shutdown().await;

@@ -27,7 +27,9 @@ async fn the_years_before_are_told_with_what_the_node_saw() {
     let node = start(|_| {}).await;
     let pem = public_pem(&node.get("/").await.text());
     let service: ServiceId = "known.example".parse().unwrap();
-    import(&node, [(service.clone(), vec![old(3, 1_000_000, 9_000_000), old(7, 9_500_000, 10_000_000)])]).await;
+    // The first of them begins before the format can tell of it, and would reach the node's own.
+    let rows = vec![old(9, -5, 29_000_000), old(3, 1_000_000, 9_000_000), old(7, 9_500_000, 10_000_000)];
+    import(&node, [(service.clone(), rows)]).await;
     remember(&node.node, "known.example", vec![span(7, 10_100_000, 20_000_000), span(9, 20_000_001, 30_000_000)]).await;
     let reply = ask(&node, "/?host=known.example").await;
     let rows = [(3, 1_000_000, 9_000_000), (7, 9_500_000, 20_000_000), (9, 20_000_001, 30_000_000)];
