@@ -317,6 +317,9 @@ struct Ask {
 impl Ask {
     async fn run(self) -> Result<Answer, Failure> {
         let mut view = self.first_view().await?;
+        if outlives_its_record(view.content()) {
+            view = self.renewed(None).await?;
+        }
         let local = self.local.clone().await;
         let mut there = None;
         if let Some(address) = differing_address(&local.now, view.content()) {
@@ -451,6 +454,13 @@ fn counted(answer: Option<Result<Verified<View>, Missing>>) -> Result<Option<Ver
 fn differing_address(local: &Observation, view: &View) -> Option<std::net::SocketAddr> {
     let (mine, other) = (local.proved()?, view.now.proved()?);
     if other.shows(mine.key) { None } else { local.address }
+}
+
+/// Whether a look is told again after the owner's record in it has run out. Nodes look anew by themselves; for one that
+/// does not, the deleted record would go on vouching.
+fn outlives_its_record(view: &View) -> bool {
+    let remembers = view.authority.iter().any(|entry| !entry.record.is_empty());
+    view.dns.record_life(remembers).is_some_and(|life| age(view) > life + NODE_RESTS)
 }
 
 /// How old the look of a view was when the view was made.
