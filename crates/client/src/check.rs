@@ -183,6 +183,18 @@ impl Checker {
         self.gather(service, None).await.evidence
     }
 
+    pub(crate) fn prober(&self) -> &Prober {
+        &self.inner.prober
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.inner.timeout
+    }
+
     /// The verdict with all that led to it.
     pub async fn report(&self, service: &ServiceId) -> Report {
         let begun = Instant::now();
@@ -274,7 +286,7 @@ impl Checker {
     }
 
     /// Those who are asked. A draw takes a region that is not there yet before one that is.
-    fn draw(&self) -> Vec<Source> {
+    pub(crate) fn draw(&self) -> Vec<Source> {
         let all = &self.inner.vantages;
         let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
         let mut keyed: Vec<_> = all.iter().map(|vantage| (random::<8>(), vantage)).collect();
@@ -294,6 +306,11 @@ impl Checker {
 }
 
 type LocalLook = Shared<BoxFuture<'static, Arc<Look>>>;
+
+/// A nonce that nobody can have seen before.
+pub(crate) fn nonce() -> String {
+    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -388,7 +405,6 @@ impl Ask {
         max_age: Duration,
         address: Option<std::net::SocketAddr>,
     ) -> Result<Verified<View>, Missing> {
-        let nonce = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let question = Question {
             max_age,
             address: address.map(|address| address.ip()),
@@ -398,7 +414,7 @@ impl Ask {
                 .left()
                 .saturating_sub(Duration::from_millis(500))
                 .clamp(Duration::from_secs(1), LONGEST_WAIT),
-            nonce: Some(nonce),
+            nonce: Some(nonce()),
             ..Question::about(self.service.clone())
         };
         let answer = self.vantage.view(question, self.deadline);

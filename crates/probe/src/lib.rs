@@ -23,7 +23,7 @@ mod suite;
 mod target;
 mod tls;
 
-pub use chain::{BadChain, ChainFacts, judge_chain};
+pub use chain::{BadCaFile, BadChain, CaCertificate, ChainFacts, ca_certificates, judge_chain};
 pub use names::registrable;
 pub use prober::Prober;
 pub use roots::Roots;

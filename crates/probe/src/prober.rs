@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use parallax_core::{
-    DnsName, DnsSet, Host, HostKey, Look, Met, Observation, Outcome, RecordKind, Scheme, ServiceId, Timestamp,
+    DnsAnswers, DnsName, DnsSet, Host, HostKey, Look, Met, Observation, Outcome, RecordKind, Scheme, ServiceId,
+    Timestamp,
 };
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
@@ -62,6 +63,13 @@ impl Prober {
                 both.then(|| v4.chain(aaaa.into_iter().flatten().map(IpAddr::V6)).collect())
             }
         }
+    }
+
+    /// What DNS authorises for a name and port, and nothing else: no address is asked for, nobody is connected to.
+    pub async fn authorised(&self, name: &DnsName, port: u16) -> DnsAnswers {
+        let questions = Questions::new(&self.inner.asker, name.as_str(), port);
+        let asked = tokio::time::timeout(self.inner.settings.limits.look, questions.key_records()).await;
+        asked.unwrap_or_else(|_| KeyRecords::unknown()).with_addresses(None, None)
     }
 
     /// Whether the target policy lets strangers ask DNS about this name.

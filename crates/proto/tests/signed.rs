@@ -395,7 +395,8 @@ fn a_dictated_address_must_be_the_one_that_was_dictated() {
 #[test]
 fn views_that_contradict_themselves() {
     let vantage = Vantage::new(7);
-    let changes: [fn(&mut View); 10] = [
+    let changes: [fn(&mut View); 11] = [
+        |view| view.dns.ignored = vec![String::new(); 9],
         |view| view.now.met = None,
         |view| view.now.outcome = Outcome::Timeout,
         |view| view.now.address = None,

@@ -54,8 +54,9 @@ fn main_reason(bench: &Bench<'_>, rule: NameRule) -> String {
             "The zone is changing: not all name servers or caches have its newest state yet.".into()
         }
         NameRule::OtherAddresses => format!(
-            "{} of {looks} answers lead to other addresses. That is ordinary: many sites answer by region. Whether the same server stands there is what `parallax check` tells.",
-            looks - agree
+            "{} of {looks} answers lead to other addresses{}. That is ordinary, as many sites answer by region, and it is what a poisoned answer looks like too.",
+            looks - agree,
+            if agree == 0 { ", and none into a network of yours" } else { "" }
         ),
         NameRule::Unexplained => format!(
             "{agree} of {asked} asked get what you get, {against} something else; no other answer is that of most."

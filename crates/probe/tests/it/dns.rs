@@ -225,6 +225,19 @@ async fn answers_are_cut_to_size() {
     assert_eq!(found.ca, keys(&[]), "too long for one of ours");
 }
 
+/// A view that grew past what its readers take would silence the vantage point.
+#[tokio::test]
+async fn hints_and_keys_are_bounded_in_bytes() {
+    let hints: String =
+        (0..60).map(|n| format!("site.test CAA 0 iodef \"mailto:{n:02}{}\"\n", "x".repeat(700))).collect();
+    let found = answers_of(&hints, "site.test").await.caa.unwrap();
+    assert!((5..12).contains(&found.len()), "{}", found.len());
+    let whole = "ab".repeat(1000);
+    let tlsa: String = (10..30).map(|n| format!("_443._tcp.site.test TLSA 3 0 0 {n}{whole}\n")).collect();
+    let found = answers_of(&tlsa, "site.test").await;
+    assert_eq!((found.tlsa, found.ca), (None, None), "20 KiB of whole certificates");
+}
+
 /// A public name that resolves to an address of the operator's own network.
 #[tokio::test]
 async fn no_name_leads_to_a_private_address() {
