@@ -183,6 +183,18 @@ impl Checker {
         self.gather(service, None).await.evidence
     }
 
+    pub(crate) fn prober(&self) -> &Prober {
+        &self.inner.prober
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.inner.timeout
+    }
+
     /// The verdict with all that led to it.
     pub async fn report(&self, service: &ServiceId) -> Report {
         let begun = Instant::now();
@@ -283,7 +295,7 @@ impl Checker {
     }
 
     /// Those who are asked. A draw takes a region that is not there yet before one that is.
-    fn draw(&self) -> Vec<Source> {
+    pub(crate) fn draw(&self) -> Vec<Source> {
         let all = &self.inner.vantages;
         let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
         let mut keyed: Vec<_> = all.iter().map(|vantage| (random::<8>(), vantage)).collect();
@@ -303,6 +315,11 @@ impl Checker {
 }
 
 type LocalLook = Shared<BoxFuture<'static, Arc<Look>>>;
+
+/// A nonce that nobody can have seen before.
+pub(crate) fn nonce() -> String {
+    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -326,6 +343,9 @@ struct Ask {
 impl Ask {
     async fn run(self) -> Result<Answer, Failure> {
         let mut view = self.first_view().await?;
+        if outlives_its_record(view.content()) {
+            view = self.renewed(None).await?;
+        }
         let local = self.local.clone().await;
         let mut there = None;
         if let Some(address) = differing_address(&local.now, view.content()) {
@@ -394,7 +414,6 @@ impl Ask {
         max_age: Duration,
         address: Option<std::net::SocketAddr>,
     ) -> Result<Verified<View>, Missing> {
-        let nonce = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let question = Question {
             max_age,
             address: address.map(|address| address.ip()),
@@ -404,7 +423,7 @@ impl Ask {
                 .left()
                 .saturating_sub(Duration::from_millis(500))
                 .clamp(Duration::from_secs(1), LONGEST_WAIT),
-            nonce: Some(nonce),
+            nonce: Some(nonce()),
             ..Question::about(self.service.clone())
         };
         let answer = self.vantage.view(question, self.deadline);
@@ -460,6 +479,13 @@ fn counted(answer: Option<Result<Verified<View>, Missing>>) -> Result<Option<Ver
 fn differing_address(local: &Observation, view: &View) -> Option<std::net::SocketAddr> {
     let (mine, other) = (local.proved()?, view.now.proved()?);
     if other.shows(mine.key) { None } else { local.address }
+}
+
+/// Whether a look is told again after the owner's record in it has run out. Nodes look anew by themselves; for one that
+/// does not, the deleted record would go on vouching.
+fn outlives_its_record(view: &View) -> bool {
+    let remembers = view.authority.iter().any(|entry| !entry.record.is_empty());
+    view.dns.record_life(remembers).is_some_and(|life| age(view) > life + NODE_RESTS)
 }
 
 /// How old the look of a view was when the view was made.

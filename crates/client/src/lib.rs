@@ -9,6 +9,7 @@ mod notary;
 mod notary_list;
 mod pin;
 mod report;
+mod resolve;
 mod url;
 mod vantage;
 
@@ -17,5 +18,6 @@ pub use node::{Known, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
 pub use report::{Dropped, JudgedHostKey, MissingView, Report, ReportedNotary, ReportedView};
+pub use resolve::{NameReport, ReportedAnswer};
 pub use url::{BadVantageUrl, NOTARY_SCHEME, VantageName, VantageUrl};
 pub use vantage::{Deadline, Missing, VantagePoint};

@@ -100,7 +100,6 @@ impl Report {
 
     /// What `parallax check --json` prints.
     pub fn to_json(&self) -> Value {
-        let failure = |vantage: &VantageId, why: &Missing| json!({ "vantage": vantage, "why": why.to_string() });
         let mut report = json!({
             "service": self.service(),
             "verdict": self.verdict.decision,
@@ -109,8 +108,8 @@ impl Report {
             "policy": self.policy,
             "local": self.evidence.local(),
             "views": self.views.iter().map(|view| self.view_to_json(view)).collect::<Vec<_>>(),
-            "dropped": self.dropped.iter().map(|one| failure(&one.vantage, &one.why)).collect::<Vec<_>>(),
-            "missing": self.missing.iter().map(|one| failure(&one.vantage, &one.why)).collect::<Vec<_>>(),
+            "dropped": self.dropped.iter().map(|one| failure_to_json(&one.vantage, &one.why)).collect::<Vec<_>>(),
+            "missing": self.missing.iter().map(|one| failure_to_json(&one.vantage, &one.why)).collect::<Vec<_>>(),
             "counts": self.verdict.counts,
             "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
         });
@@ -151,6 +150,10 @@ impl Report {
         }
         shown
     }
+}
+
+pub(crate) fn failure_to_json(vantage: &VantageId, why: &Missing) -> Value {
+    json!({ "vantage": vantage, "why": why.to_string() })
 }
 
 fn own_word_to_json(touched: &Touched) -> Value {

@@ -37,6 +37,8 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
         Command::SshKnownHosts(args) => commands::ssh_known_hosts::run(args, config),
+        Command::Resolve(args) => commands::resolve::run(args, config),
+        Command::CaAuth(args) => commands::ca_auth::run(args, config),
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),

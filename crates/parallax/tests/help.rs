@@ -14,6 +14,8 @@ fn help_of_every_command() {
         "check",
         "observe",
         "ssh-known-hosts",
+        "resolve",
+        "ca-auth",
         "serve",
         "demo",
         "vantage",

@@ -396,7 +396,8 @@ fn a_dictated_address_must_be_the_one_that_was_dictated() {
 #[test]
 fn views_that_contradict_themselves() {
     let vantage = Vantage::new(7);
-    let changes: [fn(&mut View); 11] = [
+    let changes: [fn(&mut View); 12] = [
+        |view| view.dns.ignored = vec![String::new(); 9],
         |view| view.now.met = None,
         |view| view.now.outcome = Outcome::Timeout,
         |view| view.now.address = None,
@@ -424,7 +425,7 @@ fn one_kind_of_document_is_not_another() {
         format: "parallax-dns/1".into(),
         vantage: vantage.id,
         region: None,
-        name: "example.com".into(),
+        name: "example.com".parse().unwrap(),
         nonce: None,
         issued_at: NOW,
         valid_until: NOW,

@@ -6,5 +6,6 @@ mod attackers;
 mod examples;
 mod ground;
 mod liars;
+mod revocation;
 mod rogue;
 mod silence;

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod accept;
+pub(crate) mod ca_auth;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -12,6 +13,7 @@ mod many;
 mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;
+pub(crate) mod resolve;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod services;

@@ -1,6 +1,7 @@
 //! What people and programs read. Data goes to standard output, messages to standard error.
 
 mod advice;
+mod answers;
 mod escape;
 mod report;
 mod scts;
@@ -14,6 +15,7 @@ use std::io::{self, Write as _};
 use crate::failure::Failure;
 
 pub(crate) use advice::NO_VANTAGE;
+pub(crate) use answers::render as render_answers;
 pub(crate) use escape::{escape, quote_toml};
 pub(crate) use report::{Shown, ShownFailure, ShownNotary, ShownView, line, render};
 pub(crate) use seen::render as render_look;

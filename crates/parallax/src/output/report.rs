@@ -85,9 +85,9 @@ const COLUMNS: [Column; 7] = [
 ];
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
-const RED: Style = AnsiColor::Red.on_default().bold();
+pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+pub(super) const FAINT: Style = Style::new().dimmed();
 
 /// Everything, for a terminal, at most 80 columns wide. `now` dates the spans.
 pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
@@ -210,7 +210,7 @@ fn agreement(agrees: Agreement) -> Cell {
     }
 }
 
-fn word(word: Word) -> Cell {
+pub(super) fn word(word: Word) -> Cell {
     match word {
         Word::For => Cell::styled(word.as_str(), GREEN),
         Word::Against => Cell::styled(word.as_str(), RED),
@@ -243,7 +243,7 @@ fn push_scts(text: &mut String, shown: &Shown<'_>, now: Timestamp) {
     }
 }
 
-fn push_failures(text: &mut String, title: &str, failures: &[ShownFailure]) {
+pub(super) fn push_failures(text: &mut String, title: &str, failures: &[ShownFailure]) {
     if failures.is_empty() {
         return;
     }
@@ -265,11 +265,11 @@ fn conclusion(shown: &Shown<'_>) -> String {
     text
 }
 
-fn shout(decision: Decision) -> String {
+pub(super) fn shout(decision: Decision) -> String {
     decision.as_str().to_ascii_uppercase()
 }
 
-fn style_of(decision: Decision) -> Style {
+pub(super) fn style_of(decision: Decision) -> Style {
     match decision {
         Decision::Trusted => GREEN,
         Decision::Distrusted => RED,

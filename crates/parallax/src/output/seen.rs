@@ -77,6 +77,9 @@ fn push_dns(text: &mut String, look: &Look) {
         |found: Option<Vec<String>>| found.map_or_else(|| "lookup failed".to_owned(), |found| list(found.into_iter()));
     push(text, "DNS CAs", &shown(dns.ca.as_ref().map(|found| found.iter().map(ToString::to_string).collect())));
     push(text, "TLSA", &shown(dns.tlsa.as_ref().map(|found| found.iter().map(ToString::to_string).collect())));
+    for ignored in &dns.ignored {
+        push(text, "ignored", &escape(ignored));
+    }
     push(text, "CAA", &shown(dns.caa.as_ref().map(|found| found.iter().map(|record| escape(record)).collect())));
 }
 

@@ -60,6 +60,11 @@ impl<'a> Parsed<'a> {
         moment(self.x509.validity().not_after)
     }
 
+    /// Whom it names, as text.
+    pub(super) fn subject(&self) -> String {
+        self.x509.subject().to_string()
+    }
+
     pub(super) fn is_current(&self, at: Timestamp) -> bool {
         self.not_before() <= at && at <= self.not_after()
     }
