@@ -29,7 +29,7 @@ pub use host_key::{BadHostKeyKind, HostKey, HostKeyKind, LONGEST_HOST_KEY};
 pub use id::{BadHex, Fingerprint, Md5Fingerprint, VantageId};
 pub use notary::{Md5Span, NotaryTestimony};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa};
-pub use policy::{BadShare, Policy, Share, compare, least_asked};
+pub use policy::{BadShare, Condition, Policy, Share, compare, least_asked};
 pub use rows::LegacyRow;
 pub use service::{BadService, Host, Scheme, ServiceId};
 pub use suite::{Signer, SigningFailed, Suite};

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::condition::{Condition, Conditions};
 use super::memory::{Memory, RECENT};
 use super::{compare, counts, reasons};
 use crate::dns::{Dnssec, Record};
 use crate::evidence::{Evidence, Testimony};
 use crate::id::{Fingerprint, VantageId};
-use crate::observation::{Met, Network, Outcome, PublicCa};
+use crate::observation::{Met, Network, Observation, Outcome, PublicCa};
 use crate::service::ServiceId;
 use crate::time::Timestamp;
 use crate::verdict::{Decision, Judged, Rule, Verdict, Word};
@@ -19,7 +20,7 @@ use crate::verdict::{Decision, Judged, Rule, Verdict, Word};
 const FRESH: Duration = Duration::from_secs(300);
 
 pub(super) fn decide(evidence: &Evidence, accept_private: bool, now: Timestamp) -> Verdict {
-    let bench = Bench::of(evidence, now);
+    let bench = Bench::of(evidence, Conditions::default(), now);
     let (decision, rule) = bench.rule(accept_private);
     let judged = evidence.views().iter().zip(&bench.views).map(|(view, sense)| Judged {
         vantage: view.vantage,
@@ -29,8 +30,19 @@ pub(super) fn decide(evidence: &Evidence, accept_private: bool, now: Timestamp) 
     Verdict { decision, rule, reasons: reasons::of(&bench, rule), judged: judged.collect(), counts: counts(evidence) }
 }
 
+/// The decision and its rule alone.
+pub(super) fn conclude(
+    evidence: &Evidence,
+    accept_private: bool,
+    conditions: Conditions,
+    now: Timestamp,
+) -> (Decision, Rule) {
+    Bench::of(evidence, conditions, now).rule(accept_private)
+}
+
 /// All that the table looks at.
 pub(super) struct Bench<'a> {
+    conditions: Conditions,
     pub(super) evidence: &'a Evidence,
     pub(super) mine: Option<Mine<'a>>,
     pub(super) views: Vec<Sense>,
@@ -47,10 +59,10 @@ pub(super) struct Mine<'a> {
 }
 
 impl<'a> Mine<'a> {
-    fn of(evidence: &'a Evidence, now: Timestamp) -> Option<Self> {
+    fn of(evidence: &'a Evidence, conditions: Conditions, now: Timestamp) -> Option<Self> {
         let look = &evidence.local().now;
         let met = look.proved()?;
-        let names_it = covers(met, evidence.service(), now);
+        let names_it = conditions.needs(Condition::NamesCoveringCertificate, covers(met, evidence.service(), now));
         let vouching = if names_it { met.path.iter().copied().collect() } else { BTreeSet::new() };
         Some(Self { met, address: look.address, public: is_public(evidence, met), vouching })
     }
@@ -107,27 +119,38 @@ impl Sense {
         Self { looks: view.look.now.proved().is_some(), ..Self::default() }
     }
 
-    fn of(evidence: &Evidence, mine: &Mine<'_>, view: &Testimony, now: Timestamp) -> Self {
-        let memory = Memory::of(view, evidence.started(), now);
+    fn of(evidence: &Evidence, mine: &Mine<'_>, view: &Testimony, conditions: Conditions, now: Timestamp) -> Self {
+        let on = conditions;
+        let memory = Memory::of(view, on, evidence.started(), now);
         let look = view.look.now.proved();
         let key = mine.met.key;
         let shown = look.is_some_and(|met| met.key == key);
         let remembered = memory.remembers(key);
-        let record = RecordSays::of(view, &memory, mine, now);
-        let others = Others::there(evidence, mine, view);
+        let record = RecordSays::of(view, &memory, mine, on, now);
+        let others = Others::there(evidence, mine, view, on);
 
-        let shown_there = others.shown_mine;
-        let vouches = shown || shown_there || remembered || record.names_key || (record.names_ca && !mine.public);
-        let dissents = !vouches && others.another;
-        let dissents_under_another_ca = !vouches && others.another_ca;
-        let fresh_public_look = look.is_some_and(|met| is_public(evidence, met)) && is_fresh(view);
-        let outshone = fresh_public_look && !mine.public && !shown && !memory.has(key);
-        let against = record.excludes || dissents_under_another_ca || outshone;
+        let vouches = on.allows(Condition::VouchesByLook, shown)
+            || on.allows(Condition::VouchesThere, others.shown_mine)
+            || on.allows(Condition::VouchesByMemory, remembered)
+            || on.allows(Condition::VouchesByNamedKey, record.names_key)
+            || on.allows(Condition::VouchesByNamedCa, record.names_ca && !mine.public);
+        let silent = on.allows(Condition::VouchingSilencesDissent, vouches);
+        let dissents = !silent && others.another;
+        let dissents_under_another_ca = !silent && others.another_ca;
+        let fresh = on.needs(Condition::FreshPublic, is_fresh(view));
+        let met_before = on.allows(Condition::MemoryAgainstOutshining, memory.has(key));
+        let outshone =
+            fresh && look.is_some_and(|met| is_public(evidence, met)) && !mine.public && !shown && !met_before;
+        let against = record.excludes
+            || on.allows(Condition::OtherCaIsAgainst, dissents_under_another_ca)
+            || on.allows(Condition::PublicOutshines, outshone);
+        let held_back = on.allows(Condition::UnsettledHoldsBack, record.unsettled_others_only);
         let names = record.names_key || record.names_ca;
         let knows_ca = memory.knows(&mine.met.ca_id);
         let shows_ca = look.is_some_and(|met| met.ca_id == mine.met.ca_id);
+        let explained = on.allows(Condition::NamedIsNotNew, names);
         Self {
-            word: match (against, vouches && !record.unsettled_others_only) {
+            word: match (against, vouches && !held_back) {
                 (true, _) => Word::Against,
                 (false, true) => Word::For,
                 (false, false) => Word::Aside,
@@ -137,8 +160,10 @@ impl Sense {
             shows_mine: shown || (look.is_none() && remembered),
             remembers_long: memory.remembers_long(key),
             knows_ca,
-            finds_ca_new: shows_ca && !memory.is_empty() && !knows_ca && !names,
-            meets: shown || memory.has(key) || in_my_network(mine, view, look, &memory),
+            finds_ca_new: shows_ca && !memory.is_empty() && !knows_ca && !explained,
+            meets: shown
+                || memory.has(key)
+                || on.allows(Condition::MeetsInNetwork, in_my_network(mine, view, look, &memory)),
             dissents,
             dissents_under_another_ca,
             shown_another: vouches && others.another && !others.shown_mine,
@@ -170,14 +195,17 @@ struct Others {
 }
 
 impl Others {
-    fn there(evidence: &Evidence, mine: &Mine<'_>, view: &Testimony) -> Self {
-        let own = is_fresh(view).then_some(&view.look.now);
+    fn there(evidence: &Evidence, mine: &Mine<'_>, view: &Testimony, on: Conditions) -> Self {
+        let own = on.needs(Condition::FreshDissent, is_fresh(view)).then_some(&view.look.now);
+        let at_mine = |look: &&Observation| same_address(look.address, mine.address);
         let mut others = Self::default();
-        for met in own.into_iter().chain(&view.there).filter(|look| same_address(look.address, mine.address)) {
-            let Some(met) = met.proved() else { continue };
+        for look in
+            own.into_iter().chain(&view.there).filter(|look| on.needs(Condition::DissentAtMyAddress, at_mine(look)))
+        {
+            let Some(met) = look.proved() else { continue };
             if met.key == mine.met.key {
                 others.shown_mine = true;
-            } else if is_public(evidence, met) || !mine.public {
+            } else if on.needs(Condition::PublicDissent, is_public(evidence, met) || !mine.public) {
                 others.another = true;
                 others.another_ca |= met.ca_id != mine.met.ca_id;
             }
@@ -202,17 +230,18 @@ struct RecordSays {
 }
 
 impl RecordSays {
-    fn of(view: &Testimony, memory: &Memory<'_>, mine: &Mine<'_>, now: Timestamp) -> Self {
+    fn of(view: &Testimony, memory: &Memory<'_>, mine: &Mine<'_>, on: Conditions, now: Timestamp) -> Self {
         let Some(record) = view.look.dns.record() else { return Self::default() };
         let secure = view.look.dns.dnssec == Dnssec::Secure;
-        let settled = secure || !met_under_another(view, &record, now);
-        let established = secure || (settled && is_established(view, &record, memory, now));
+        let settled = on.needs(Condition::RecordSettled, secure || !met_under_another(view, &record, now));
+        let stands = on.needs(Condition::NamesWhenEstablished, is_established(view, &record, memory, now));
+        let established = secure || (settled && stands);
         let others_only = !record.is_empty() && !mine.is_held_by(&record);
-        let left = has_left(view, &record, mine, now);
+        let left = on.allows(Condition::RecordLeft, has_left(view, &record, mine, on, now));
         Self {
             names_key: established && record.leaf.contains(&mine.met.key),
             names_ca: established && mine.is_named_by(&record),
-            excludes: left || (settled && others_only),
+            excludes: left || on.allows(Condition::RecordExcludes, settled && others_only),
             left,
             unsettled_others_only: !settled && others_only,
         }
@@ -239,14 +268,15 @@ fn is_established(view: &Testimony, record: &Record, memory: &Memory<'_>, now: T
 
 /// Whether the view remembers me in the record that has now gone, or now names only others. An emptied record takes
 /// back a private CA; a public one needs no record.
-fn has_left(view: &Testimony, record: &Record, mine: &Mine<'_>, now: Timestamp) -> bool {
+fn has_left(view: &Testimony, record: &Record, mine: &Mine<'_>, on: Conditions, now: Timestamp) -> bool {
     let recent = now.minus(RECENT);
     let was_in = view
         .history
         .authority
         .iter()
         .any(|entry| entry.record != *record && entry.last_seen >= recent && mine.is_held_by(&entry.record));
-    was_in && !mine.is_held_by(record) && (!record.is_empty() || !mine.public)
+    let takes_back = on.needs(Condition::EmptiedForPrivate, !record.is_empty() || !mine.public);
+    was_in && !mine.is_held_by(record) && takes_back
 }
 
 /// The judgement of the keys.
@@ -259,14 +289,14 @@ enum Key {
 }
 
 impl<'a> Bench<'a> {
-    fn of(evidence: &'a Evidence, now: Timestamp) -> Self {
-        let mine = Mine::of(evidence, now);
+    fn of(evidence: &'a Evidence, conditions: Conditions, now: Timestamp) -> Self {
+        let mine = Mine::of(evidence, conditions, now);
         let sense = |view: &Testimony| match &mine {
-            Some(mine) => Sense::of(evidence, mine, view, now),
+            Some(mine) => Sense::of(evidence, mine, view, conditions, now),
             None => Sense::without_mine(view),
         };
         let views = evidence.views().iter().map(sense).collect();
-        Self { evidence, mine, views }
+        Self { conditions, evidence, mine, views }
     }
 
     pub(super) fn count(&self, what: impl Fn(&Sense) -> bool) -> usize {
@@ -286,17 +316,23 @@ impl<'a> Bench<'a> {
 
     /// More than half of the asked (not of the answered), at least two, and of two regions where the asked name two.
     pub(super) fn most(&self, what: impl Fn(&Sense) -> bool) -> bool {
-        let count = self.count(&what);
-        count * 2 > self.evidence.asked().len() && count >= 2 && (self.regions() < 2 || self.regions_of(&what) >= 2)
+        let (count, on) = (self.count(&what), self.conditions);
+        let half_of_asked = on.needs(Condition::MostOfTheAsked, count * 2 > self.evidence.asked().len());
+        half_of_asked
+            && count * 2 > self.views.len()
+            && on.needs(Condition::MostAreTwo, count >= 2)
+            && on.needs(Condition::MostInTwoRegions, self.regions() < 2 || self.regions_of(&what) >= 2)
     }
 
     fn key(&self) -> Key {
         let is_for = |sense: &Sense| sense.word == Word::For;
+        let on = self.conditions;
+        let is_met = || on.needs(Condition::OneMeetsMe, self.views.iter().any(|sense| is_for(sense) && sense.meets));
         if self.most(|sense| sense.word == Word::Against) {
             Key::Against
-        } else if !self.most(|sense| sense.counts) {
+        } else if !on.needs(Condition::MostLook, self.most(|sense| sense.counts)) {
             Key::Short
-        } else if self.most(is_for) && self.views.iter().any(|sense| is_for(sense) && sense.meets) {
+        } else if self.most(is_for) && is_met() {
             Key::For
         } else {
             Key::Mixed
@@ -304,11 +340,13 @@ impl<'a> Bench<'a> {
     }
 
     pub(super) fn ca_is_new(&self) -> bool {
-        self.count(|sense| sense.finds_ca_new) > self.count(|sense| sense.knows_ca)
+        let is_new = self.count(|sense| sense.finds_ca_new) > self.count(|sense| sense.knows_ca);
+        self.conditions.allows(Condition::NewCaWaits, is_new)
     }
 
     fn dissent_is_open(&self) -> bool {
-        self.count(|sense| sense.dissents) > 0 && !self.most(|sense| sense.remembers_long)
+        let answered = self.conditions.allows(Condition::LongMemoryAnswers, self.most(|sense| sense.remembers_long));
+        self.conditions.allows(Condition::DissentHoldsBack, self.count(|sense| sense.dissents) > 0) && !answered
     }
 
     /// The table; the first row that matches wins.
@@ -327,7 +365,8 @@ impl<'a> Bench<'a> {
     }
 
     fn rule_without_key(&self) -> (Decision, Rule) {
-        if self.evidence.local().now.outcome == Outcome::NotTls && self.most(|sense| sense.looks) {
+        let not_tls = self.evidence.local().now.outcome == Outcome::NotTls;
+        if self.conditions.allows(Condition::NotTlsHere, not_tls) && self.most(|sense| sense.looks) {
             (Decision::Distrusted, Rule::MitmNearMe)
         } else {
             (Decision::Undecided, Rule::NotEnough)
@@ -372,7 +411,7 @@ impl<'a> Bench<'a> {
 /// Whether the decision stands whatever the open ones answer. Each may say anything, so only counts and regions of what
 /// is already there can tell; `settled_decisions_stand` tries it on generated worlds.
 pub(super) fn is_settled(evidence: &Evidence, accept_private: bool, open: &[VantageId], now: Timestamp) -> bool {
-    let bench = Bench::of(evidence, now);
+    let bench = Bench::of(evidence, Conditions::default(), now);
     let (decision, rule) = bench.rule(accept_private);
     let reach = Reach { bench: &bench, open };
     match (decision, rule) {

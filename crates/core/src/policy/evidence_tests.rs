@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::{Policy, Share};
+use super::super::{Condition, Policy, Share};
 use super::FRESH;
 use crate::dns::{DnsAnswers, Dnssec, Record, Tlsa};
 use crate::evidence::{Asked, Evidence, Testimony};
@@ -604,7 +604,7 @@ proptest! {
     fn an_unexplained_new_ca_is_never_outvoted((local, views, asked) in any_world(), accept_private: bool) {
         let evidence = evidence_from(local, &views, asked);
         let verdict = Policy::Evidence { accept_private }.decide(&evidence, NOW);
-        if super::Bench::of(&evidence, NOW).ca_is_new() {
+        if super::Bench::of(&evidence, super::Conditions::default(), NOW).ca_is_new() {
             // The one exception needs a key that most have known for days: its CA can't be new to them.
             prop_assert!(verdict.decision != Trusted || verdict.rule == Rule::StablePrivate, "{:?}", verdict);
         }
@@ -641,6 +641,13 @@ proptest! {
     }
 
     #[test]
+    fn a_conclusion_is_the_decision_without_words((local, views, asked) in any_world(), policy in any_policy()) {
+        let evidence = evidence_from(local, &views, asked);
+        let verdict = policy.decide(&evidence, NOW);
+        prop_assert_eq!(policy.conclude(&evidence, NOW), (verdict.decision, verdict.rule));
+    }
+
+    #[test]
     fn no_view_is_both_and_no_word_hangs_on_another((local, views, asked) in any_world()) {
         let together = Policy::default().decide(&evidence_from(local.clone(), &views, asked), NOW);
         for (n, view) in views.iter().enumerate() {
@@ -648,4 +655,54 @@ proptest! {
             prop_assert_eq!(alone.judged[0].word, together.judged[n].word);
         }
     }
+}
+
+/// An ablation that changes nothing anywhere would measure nothing: each condition must be seen to matter.
+#[test]
+fn every_condition_changes_some_conclusion() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    let mut unseen: BTreeSet<Condition> = Condition::ALL.iter().copied().collect();
+    let policy = Policy::default();
+    let mut try_on = |evidence: &Evidence| {
+        let whole = policy.conclude(evidence, NOW);
+        unseen.retain(|condition| policy.conclude_without(*condition, evidence, NOW) == whole);
+        unseen.clone()
+    };
+    // What the generated worlds have not: most in one of two regions, and a record that names a key.
+    let [mut one_region, mut named] = [3, 2].map(|asked| evidence_from(MINE.at(HERE), &[], asked));
+    for (n, region) in [(0, 0), (1, 0), (2, 1)] {
+        one_region = with_region(&one_region, n, REGIONS[region]);
+    }
+    for n in 0..2 {
+        one_region.add(Testimony { vantage: vantage(n), ..sees(MINE).0 });
+        let record =
+            |view: &mut Testimony| view.look.dns.tlsa = Some(vec![format!("3 1 1 {}", print(1)).parse().unwrap()]);
+        named.add(Testimony { vantage: vantage(n), ..view(SIBLING.at("192.0.99.1:443")).with(record).0 });
+    }
+    try_on(&one_region);
+    try_on(&named);
+    let (world, expired) = (any_world(), any::<bool>());
+    for _ in 0..60_000 {
+        let (mut local, views, asked) = world.new_tree(&mut runner).unwrap().current();
+        if let (true, Some(met)) = (expired.new_tree(&mut runner).unwrap().current(), &mut local.met) {
+            met.not_after = NOW.minus(HOUR);
+        }
+        if try_on(&evidence_from(local, &views, asked)).is_empty() {
+            return;
+        }
+    }
+    panic!("these change nothing: {:?}", try_on(&evidence_from(failed(), &[], 0)));
+}
+
+fn with_region(evidence: &Evidence, n: usize, region: &str) -> Evidence {
+    let mut changed = Evidence::new(evidence.service().clone(), evidence.local().clone(), evidence.started());
+    for asked in evidence.asked() {
+        let region = if asked.vantage == vantage(n) { Some(region.into()) } else { asked.region.clone() };
+        changed.ask(Asked { region, ..asked.clone() });
+    }
+    changed
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::condition::{Condition, Conditions};
 use crate::evidence::Testimony;
 use crate::history::{CONTINUITY, Timespan};
 use crate::id::Fingerprint;
@@ -17,15 +18,16 @@ pub(super) const FADED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) struct Memory<'a> {
     spans: Vec<&'a Timespan>,
+    conditions: Conditions,
     now: Timestamp,
 }
 
 impl<'a> Memory<'a> {
-    pub(super) fn of(view: &'a Testimony, started: Timestamp, now: Timestamp) -> Self {
-        let mut spans: Vec<_> =
-            view.history.spans.iter().filter(|span| span.proved && span.first_seen < started).collect();
+    pub(super) fn of(view: &'a Testimony, conditions: Conditions, started: Timestamp, now: Timestamp) -> Self {
+        let before = |span: &&Timespan| conditions.needs(Condition::MemoryBeforeCheck, span.first_seen < started);
+        let mut spans: Vec<_> = view.history.spans.iter().filter(|span| span.proved).filter(before).collect();
         spans.sort_by_key(|span| span.first_seen);
-        Self { spans, now }
+        Self { spans, conditions, now }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -58,7 +60,9 @@ impl<'a> Memory<'a> {
     pub(super) fn knows(&self, ca: &CaId) -> bool {
         let runs = self.runs(|span| span.ca_id == *ca);
         let first = runs.first().map(|run| run.first);
-        runs.iter().any(|run| run.held() >= LONG) || (first.is_some() && first == self.begins())
+        let from_the_beginning = first.is_some() && first == self.begins();
+        runs.iter().any(|run| self.conditions.needs(Condition::KnownAfterDays, run.held() >= LONG))
+            || self.conditions.allows(Condition::KnownFromTheBeginning, from_the_beginning)
     }
 
     /// Whether the CA was met in this network.

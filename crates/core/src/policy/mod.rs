@@ -1,6 +1,7 @@
 //! The rules that turn evidence into a verdict. Pure and total: the same evidence and moment give the same verdict in
 //! the command, the library, the simulation and the browser.
 
+mod condition;
 mod evidence;
 mod host_keys;
 mod majority;
@@ -21,6 +22,9 @@ use crate::observation::{Met, Observation};
 use crate::time::Timestamp;
 use crate::verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
 
+use condition::Conditions;
+
+pub use condition::Condition;
 pub use mpic::least_asked;
 
 /// A rule that turns evidence into a verdict (`docs/protocols/evidence.md`).
@@ -96,6 +100,32 @@ impl Policy {
         };
         self.take_notaries(evidence, &mut verdict);
         verdict
+    }
+
+    /// The decision and its rule, as [`Policy::decide`] comes to them. The default policy writes no sentences for it: for
+    /// simulations of millions of visits.
+    pub fn conclude(&self, evidence: &Evidence, now: Timestamp) -> (Decision, Rule) {
+        match self {
+            Policy::Evidence { accept_private } => {
+                evidence::conclude(&host_keys::aligned(evidence), *accept_private, Conditions::default(), now)
+            }
+            _ => {
+                let verdict = self.decide(evidence, now);
+                (verdict.decision, verdict.rule)
+            }
+        }
+    }
+
+    /// What the default policy would conclude without one of its conditions: for simulations that ask what it is good
+    /// for. Policies other than `evidence` have none of them.
+    pub fn conclude_without(&self, condition: Condition, evidence: &Evidence, now: Timestamp) -> (Decision, Rule) {
+        match self {
+            Policy::Evidence { accept_private } => {
+                let conditions = Conditions::without(condition);
+                evidence::conclude(&host_keys::aligned(evidence), *accept_private, conditions, now)
+            }
+            _ => self.conclude(evidence, now),
+        }
     }
 
     /// Whether no answer of the vantage points in `open` (asked, not yet heard) could change the decision. The rule and

@@ -1,0 +1,127 @@
+//! The conditions of the default policy, each by its name, so that a simulation can take one away and see what it was good
+//! for. A verdict for a person always rests on all of them.
+
+use std::fmt;
+
+macro_rules! conditions {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
+        /// One condition of the policy `evidence`. What it asks for stands in `docs/protocols/evidence.md`; what each is
+        /// worth in `docs/verdicts.md`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        pub enum Condition {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Condition {
+            /// All of them, in the order of the page that explains them.
+            pub const ALL: &'static [Condition] = &[$(Condition::$variant),+];
+
+            /// Its name.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Condition::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+conditions! {
+    /// *Most* are more than half of the asked; without it: of those whose view is there.
+    MostOfTheAsked => "most-of-the-asked",
+    /// *Most* are at least two.
+    MostAreTwo => "most-are-two",
+    /// *Most* are of two regions where the asked name two.
+    MostInTwoRegions => "most-in-two-regions",
+    /// Dissent by a view's own look is fresh.
+    FreshDissent => "fresh-dissent",
+    /// Dissent is about my very address.
+    DissentAtMyAddress => "dissent-at-my-address",
+    /// A view dissents only where it does not vouch.
+    VouchingSilencesDissent => "vouching-silences-dissent",
+    /// A chain that is not public does not dissent from a public one.
+    PublicDissent => "public-dissent",
+    /// Who dissents under another CA is against.
+    OtherCaIsAgainst => "other-ca-is-against",
+    /// A public chain outshines one that is not.
+    PublicOutshines => "public-outshines",
+    /// It does so only while it is fresh.
+    FreshPublic => "fresh-public",
+    /// It does not where the view ever met my key.
+    MemoryAgainstOutshining => "memory-against-outshining",
+    /// A view vouches by its own look.
+    VouchesByLook => "vouches-by-look",
+    /// A view vouches by a look at my address.
+    VouchesThere => "vouches-there",
+    /// A view vouches by memory of a day.
+    VouchesByMemory => "vouches-by-memory",
+    /// A view vouches by a record that names my key.
+    VouchesByNamedKey => "vouches-by-named-key",
+    /// A view vouches by a record that names my CA, which is not public.
+    VouchesByNamedCa => "vouches-by-named-ca",
+    /// A record names only a certificate for this name that is valid now.
+    NamesCoveringCertificate => "names-covering-certificate",
+    /// A record names only after it has stood for a day.
+    NamesWhenEstablished => "names-when-established",
+    /// A record that holds only others excludes me.
+    RecordExcludes => "record-excludes",
+    /// A record that I left excludes me.
+    RecordLeft => "record-left",
+    /// An emptied record takes back a chain only if it is not public.
+    EmptiedForPrivate => "emptied-for-private",
+    /// A record excludes and names only when no other stood within a day, or DNSSEC validated it.
+    RecordSettled => "record-settled",
+    /// An unsettled record of others keeps a view from being for me.
+    UnsettledHoldsBack => "unsettled-holds-back",
+    /// Most must have a look, or have met my key within a day.
+    MostLook => "most-look",
+    /// One of those for me meets me: my key, or my CA in my network.
+    OneMeetsMe => "one-meets-me",
+    /// A view meets me by my CA in my network.
+    MeetsInNetwork => "meets-in-network",
+    /// A CA that is new to more than know it is held back.
+    NewCaWaits => "new-ca-waits",
+    /// A CA is known only after 72 hours.
+    KnownAfterDays => "known-after-days",
+    /// A CA is known when it is as old as anything remembered.
+    KnownFromTheBeginning => "known-from-the-beginning",
+    /// A CA that the record names is not new.
+    NamedIsNotNew => "named-is-not-new",
+    /// Dissent is answered only by most who remember my key long.
+    DissentHoldsBack => "dissent-holds-back",
+    /// Dissent can be answered at all.
+    LongMemoryAnswers => "long-memory-answers",
+    /// What was seen from the beginning of the check on is not memory.
+    MemoryBeforeCheck => "memory-before-check",
+    /// No TLS here, where most meet TLS, is an attack.
+    NotTlsHere => "not-tls-here",
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The conditions that a decision rests on: all, or all but one.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Conditions {
+    without: Option<Condition>,
+}
+
+impl Conditions {
+    pub(super) fn without(condition: Condition) -> Self {
+        Self { without: Some(condition) }
+    }
+
+    /// Something needs this; taken away, nothing is needed.
+    pub(super) fn needs(self, condition: Condition, is_met: bool) -> bool {
+        is_met || self.without == Some(condition)
+    }
+
+    /// This is one way to something; taken away, there is no such way.
+    pub(super) fn allows(self, condition: Condition, is_so: bool) -> bool {
+        is_so && self.without != Some(condition)
+    }
+}
