@@ -2,4 +2,7 @@
 //!
 //! Nothing here opens a socket or reads a clock: parameters and a seed go in, figures come out, the same ones every time.
 
+mod statistics;
 pub mod topology;
+
+pub use statistics::Proportion;
