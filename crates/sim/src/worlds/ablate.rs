@@ -1,11 +1,24 @@
 //! The evidence without a part of it: what that part is worth.
 
-use parallax_core::{Asked, DnsAnswers, Evidence, History, Testimony};
+use parallax_core::{Asked, Decision, DnsAnswers, Evidence, History, Policy, Rule, Testimony, Timestamp};
 
 use super::results::Ablation;
 
-/// The same evidence without what an ablation takes away.
-pub(super) fn without(evidence: &Evidence, ablation: Ablation) -> Evidence {
+/// What the default policy concludes without what an ablation takes away.
+pub(super) fn conclude_without(
+    policy: &Policy,
+    ablation: Ablation,
+    evidence: &Evidence,
+    now: Timestamp,
+) -> (Decision, Rule) {
+    match ablation {
+        Ablation::Condition(condition) => policy.conclude_without(condition, evidence, now),
+        part => policy.conclude(&without(evidence, part), now),
+    }
+}
+
+/// The same evidence without a part of it.
+fn without(evidence: &Evidence, ablation: Ablation) -> Evidence {
     let mut local = evidence.local().clone();
     if ablation == Ablation::Authorisation {
         local.dns = unauthorised(&local.dns);
@@ -29,7 +42,7 @@ fn testimony_without(mut view: Testimony, ablation: Ablation) -> Testimony {
             view.look.dns = unauthorised(&view.look.dns);
             view.history.authority.clear();
         }
-        Ablation::Regions => {}
+        Ablation::Regions | Ablation::Condition(_) => {}
     }
     view
 }

@@ -1,13 +1,13 @@
 //! Where parties stand in the network between networks, and whom a hijack captures: looked at once for a run.
 
 use super::draw::Draw;
+use crate::topology::{AsIndex, Capture, Topology};
 
-/// Which parties a hijack reaches. Made from a topology by [`Atlas::survey`]; without one, the hijack cells take a coarse
-/// stand-in ([`Atlas::plain`]).
+/// Which parties a hijack reaches.
 #[derive(Clone, Debug)]
 pub struct Atlas {
     /// The ASes in which parties stand, by region.
-    stubs: Vec<Vec<u32>>,
+    stubs: Vec<Vec<AsIndex>>,
     pairs: Vec<Pair>,
 }
 
@@ -21,8 +21,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn holds(&self, place: u32) -> bool {
-        let (word, bit) = (place as usize / 64, place % 64);
+    fn holds(&self, party: AsIndex) -> bool {
+        let (word, bit) = (party.0 as usize / 64, party.0 % 64);
         self.captured.get(word).is_some_and(|word| word >> bit & 1 == 1)
     }
 }
@@ -31,59 +31,33 @@ impl Pair {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Placed {
     /// The AS of each party and whether it is captured, the user first.
-    pub(super) parties: Vec<(u32, bool)>,
+    pub(super) parties: Vec<(AsIndex, bool)>,
 }
 
 /// How often places are drawn until as many are captured as wanted.
 const TRIES: u32 = 200;
 
 impl Atlas {
-    /// Looks at pairs of victim and attacker. `stubs` are ASes with their regions; `hijack` gives the ASes that route to
-    /// the attacker.
-    pub fn survey<Capture>(
-        stubs: &[(u32, u8)],
-        regions: usize,
-        pairs: u32,
-        seed: u64,
-        hijack: impl Fn(u32, u32) -> Capture,
-    ) -> Self
-    where
-        Capture: Fn(u32) -> bool,
-    {
+    /// Looks at pairs of victim and attacker in a topology. Its regions are those of a world, in the same order; where it
+    /// has more, they go round, and one without an AS borrows those of all.
+    pub fn survey(topology: &Topology, regions: usize, pairs: u32, seed: u64) -> Self {
+        let stubs = topology.stubs();
         let mut by_region = vec![Vec::new(); regions.max(1)];
-        for (stub, region) in stubs {
-            let place = usize::from(*region) % by_region.len();
+        for stub in stubs {
+            let place = usize::from(topology.region(*stub)) % by_region.len();
             if let Some(list) = by_region.get_mut(place) {
                 list.push(*stub);
             }
         }
-        // A region without an AS borrows those of all.
-        let all: Vec<_> = stubs.iter().map(|(stub, _)| *stub).collect();
-        by_region.iter_mut().filter(|list| list.is_empty()).for_each(|list| list.clone_from(&all));
+        by_region.iter_mut().filter(|list| list.is_empty()).for_each(|list| list.extend(stubs));
         let mut draw = Draw::new(seed, u64::MAX, 0);
-        let pair = |_| {
-            let (victim, attacker) = (draw.place(all.len()), draw.place(all.len()));
-            let name = |place: usize| all.get(place).copied().unwrap_or_default();
-            Pair::of(&all, hijack(name(victim), name(attacker)))
+        let mut pair = || {
+            let [victim, attacker] = [draw.place(stubs.len()), draw.place(stubs.len())].map(|place| stubs.get(place));
+            Some(Pair::of(stubs, &topology.hijack(*victim?, *attacker?)))
         };
-        let mut pairs: Vec<_> = (0..pairs).map(pair).collect();
+        let mut pairs: Vec<_> = (0..pairs).filter_map(|_| pair()).collect();
         pairs.sort_by(|one, other| one.share.total_cmp(&other.share));
         Self { stubs: by_region, pairs }
-    }
-
-    /// A stand-in for where no topology is at hand: ASes on a ring, each region an arc of it; who is nearer to the attacker
-    /// than to the victim is captured. Neighbours share a fate, as they do behind common providers.
-    pub fn plain(regions: usize, pairs: u32, seed: u64) -> Self {
-        const RING: u32 = 1000;
-        let regions = regions.max(1);
-        let region = |place: u32| (place as usize * regions / RING as usize) as u8;
-        let stubs: Vec<_> = (0..RING).map(|place| (place, region(place))).collect();
-        let apart = |one: u32, other: u32| one.abs_diff(other).min(RING - one.abs_diff(other));
-        // The attacker's routes are longer or shorter than the victim's by a length that hangs on the pair.
-        let handicap = |victim: u32, attacker: u32| (victim * 7 + attacker * 13) % RING;
-        Self::survey(&stubs, regions, pairs, seed, |victim, attacker| {
-            move |party| 2 * apart(party, attacker) + handicap(victim, attacker) < 2 * apart(party, victim) + RING / 2
-        })
     }
 
     /// Places the user and vantage points of these regions so that `captured` of the vantage points are captured, and the
@@ -120,20 +94,20 @@ impl Atlas {
         self.pairs.get(begin + draw.place(width))
     }
 
-    fn stub(&self, region: u8, draw: &mut Draw) -> u32 {
+    fn stub(&self, region: u8, draw: &mut Draw) -> AsIndex {
         let list = self.stubs.get(usize::from(region) % self.stubs.len().max(1)).map_or(&[][..], Vec::as_slice);
-        list.get(draw.place(list.len())).copied().unwrap_or_default()
+        list.get(draw.place(list.len())).copied().unwrap_or(AsIndex(0))
     }
 }
 
 impl Pair {
-    fn of(all: &[u32], holds: impl Fn(u32) -> bool) -> Self {
-        let words = all.iter().max().map_or(0, |last| *last as usize / 64 + 1);
+    fn of(all: &[AsIndex], capture: &Capture) -> Self {
+        let words = all.iter().max().map_or(0, |last| last.0 as usize / 64 + 1);
         let mut captured = vec![0; words];
         let mut count = 0_usize;
-        for stub in all.iter().filter(|stub| holds(**stub)) {
-            if let Some(word) = captured.get_mut(*stub as usize / 64) {
-                *word |= 1_u64 << (stub % 64);
+        for stub in all.iter().filter(|stub| capture.holds(**stub)) {
+            if let Some(word) = captured.get_mut(stub.0 as usize / 64) {
+                *word |= 1_u64 << (stub.0 % 64);
                 count += 1;
             }
         }

@@ -2,6 +2,7 @@
 
 use parallax_core::Outcome;
 
+use super::draw::Draw;
 use super::generate::{DAY, Drawing, HOUR, MINUTE};
 use super::names::{Attack, Chain, Helped, Placement};
 use super::reality::{Hold, Reach};
@@ -48,7 +49,7 @@ impl Drawing<'_> {
 
     fn capture(&mut self, percent: u8, with_me: bool) {
         let scenario = &mut self.shop.scenario;
-        let count = part(percent, scenario.vantages.len());
+        let count = part(percent, scenario.vantages.len(), self.draw);
         let mut regions = [0; 33];
         let parties = std::iter::once(scenario.user).chain(scenario.vantages.iter().map(|vantage| vantage.party));
         regions.iter_mut().zip(parties).for_each(|(region, party)| *region = party.region);
@@ -57,7 +58,7 @@ impl Drawing<'_> {
         let vantages = scenario.vantages.iter_mut().map(|vantage| &mut vantage.party);
         let parties = std::iter::once(&mut scenario.user).chain(vantages);
         for (party, (place, captured)) in parties.zip(&self.shop.placed.parties) {
-            (party.autonomous_system, party.captured) = (Some(*place), *captured);
+            (party.autonomous_system, party.captured) = (Some(place.0), *captured);
         }
     }
 
@@ -205,7 +206,7 @@ impl Drawing<'_> {
         self.shop.reality.hold = Some(Hold { since: age, shown, reach: Reach::Everywhere, record: old, lure: None });
         self.shop.scenario.attack = Some((attack, Some(Chain::SiteCa), age));
         self.seize_user(true, false);
-        let count = part(fooled, self.shop.scenario.vantages.len());
+        let count = part(fooled, self.shop.scenario.vantages.len(), self.draw);
         for place in self.some_vantages(count) {
             if let Some(traits) = self.shop.traits.get_mut(place + 1) {
                 traits.misled = true;
@@ -250,7 +251,7 @@ impl Drawing<'_> {
     fn lie(&mut self, share: u8, placement: Placement, shown: Shown, record: u8) {
         let Some(address) = self.shop.scenario.met.address else { return };
         let Shown::Certificate(certificate) = shown else { return };
-        let count = part(share, self.shop.scenario.vantages.len());
+        let count = part(share, self.shop.scenario.vantages.len(), self.draw);
         let liars = self.some_vantages(count);
         self.stand(&liars, placement);
         let dns = Answer { first: address, count: 1, record: Some(record), secure: false };
@@ -300,8 +301,9 @@ impl Drawing<'_> {
     }
 }
 
-/// So many percent of a number, rounded; at least one where there are any percent.
-fn part(percent: u8, of: usize) -> usize {
-    let rounded = (usize::from(percent) * of + 50) / 100;
-    rounded.max(usize::from(percent > 0)).min(of)
+/// So many percent of a number: the number below or the one above, so that it is right on the whole.
+fn part(percent: u8, of: usize, draw: &mut Draw) -> usize {
+    let hundredths = usize::from(percent.min(100)) * of;
+    let rest = (hundredths % 100) as f64 / 100.0;
+    hundredths / 100 + usize::from(draw.chance(rest))
 }

@@ -25,7 +25,7 @@ pub use atlas::Atlas;
 pub use evidence::{Gathered, Questions};
 pub use generate::{Generator, MAX_ASKED};
 pub use names::{Attack, Cell, Chain, EventKind, Helped, Placement, SiteClass, VisitId};
-pub use results::{Ablation, Kind, Results, Row, Tally};
+pub use results::{Ablation, BadAblation, Kind, Results, Row, Tally};
 pub use run::{Plan, run};
 pub use scenario::{
     Address, Ago, Answer, Ca, Certificate, KeyRecord, Party, Places, RecordSpan, Scenario, Shown, Sight, Span, Truth,

@@ -1,8 +1,9 @@
 //! What came of the visits: counts that add up.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use parallax_core::{Decision, Rule};
+use parallax_core::{Condition, Decision, Rule};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Questions;
@@ -52,9 +53,9 @@ pub struct Kind {
     pub truth: Truth,
 }
 
-/// What can be taken from a policy, to see what it is worth.
+/// What can be taken from the default policy, to see what it is worth. Its name is how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(into = "String", try_from = "String")]
 pub enum Ablation {
     /// No look at the user's address.
     CrossChecks,
@@ -64,11 +65,56 @@ pub enum Ablation {
     Authorisation,
     /// No regions.
     Regions,
+    /// One condition of the policy.
+    Condition(Condition),
 }
 
+/// The text names nothing that can be taken away.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "\"{0}\" is no part of the policy; write cross-checks, history, authorisation, regions, or the name of a condition"
+)]
+pub struct BadAblation(String);
+
 impl Ablation {
-    /// All.
-    pub const ALL: [Self; 4] = [Self::CrossChecks, Self::History, Self::Authorisation, Self::Regions];
+    /// Whole parts of the evidence.
+    pub const PARTS: [Self; 4] = [Self::CrossChecks, Self::History, Self::Authorisation, Self::Regions];
+
+    /// All: the parts, then the conditions in the order of the page that explains them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Self::PARTS.into_iter().chain(Condition::ALL.iter().copied().map(Self::Condition))
+    }
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CrossChecks => "cross-checks",
+            Self::History => "history",
+            Self::Authorisation => "authorisation",
+            Self::Regions => "regions",
+            Self::Condition(condition) => condition.as_str(),
+        }
+    }
+}
+
+impl fmt::Display for Ablation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<Ablation> for String {
+    fn from(ablation: Ablation) -> Self {
+        ablation.as_str().into()
+    }
+}
+
+impl TryFrom<String> for Ablation {
+    type Error = BadAblation;
+
+    fn try_from(text: String) -> Result<Self, BadAblation> {
+        Self::all().find(|ablation| ablation.as_str() == text).ok_or(BadAblation(text.chars().take(60).collect()))
+    }
 }
 
 /// Counts.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use parallax_core::{Evidence, Policy};
+use parallax_core::Policy;
 
-use super::ablate::without;
+use super::ablate::conclude_without;
 use super::evidence::Gathered;
 use super::generate::{Generator, Workshop};
 use super::names::{Attack, Cell, Helped, Placement, VisitId};
@@ -141,22 +141,18 @@ struct Counts {
 
 impl Counts {
     fn judge(&mut self, plan: &Plan, shop: &Workshop) {
-        let gathered = shop.scenario.gather();
+        let Gathered { evidence, now, questions } = shop.scenario.gather();
         let kind = Kind::of(&shop.scenario);
+        let mut take = |judge: Judge, (decision, rule)| {
+            self.tallies.entry(judge).or_default().take(decision, rule, questions, &shop.scenario);
+        };
         for (place, policy) in plan.policies.iter().enumerate() {
-            self.take((place, None, kind), policy, &gathered.evidence, &gathered, shop);
-            let ablations = plan.ablations.iter().filter(|_| matches!(policy, Policy::Evidence { .. }));
-            for ablation in ablations {
-                let changed = without(&gathered.evidence, *ablation);
-                self.take((place, Some(*ablation), kind), policy, &changed, &gathered, shop);
+            take((place, None, kind), policy.conclude(&evidence, now));
+            for ablation in plan.ablations.iter().filter(|_| matches!(policy, Policy::Evidence { .. })) {
+                let without = conclude_without(policy, *ablation, &evidence, now);
+                take((place, Some(*ablation), kind), without);
             }
         }
-    }
-
-    fn take(&mut self, judge: Judge, policy: &Policy, evidence: &Evidence, gathered: &Gathered, shop: &Workshop) {
-        let verdict = policy.decide(evidence, gathered.now);
-        let tally = self.tallies.entry(judge).or_default();
-        tally.take(verdict.decision, verdict.rule, gathered.questions, &shop.scenario);
     }
 
     fn add(&mut self, other: Counts) {

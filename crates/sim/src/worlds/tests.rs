@@ -1,11 +1,14 @@
 //! What the generator promises.
 
 use super::*;
+use crate::topology::{Topology, TopologyParameters};
 use parallax_core::Policy;
 
 fn generator(name: &str) -> Generator {
     let world = World::built_in(name).unwrap();
-    let atlas = Atlas::plain(world.regions.len(), world.attackers.pairs, 1);
+    let parameters = TopologyParameters { ases: 600, ..TopologyParameters::default() };
+    let topology = Topology::generate(&parameters, &mut rand_pcg::Pcg32::new(1, 1)).unwrap();
+    let atlas = Atlas::survey(&topology, world.regions.len(), world.attackers.pairs, 1);
     Generator::new(world, atlas).unwrap()
 }
 
