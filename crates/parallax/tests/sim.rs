@@ -89,6 +89,45 @@ fn reports_are_written_once_and_then_filled_in() {
     assert_eq!(text(&report), first.replace("# How often", "By hand.\n\n# How often"));
 }
 
+/// The lines between the marks of each part.
+fn generated(document: &str) -> Vec<(String, String)> {
+    let parts = document.split("<!-- sim worlds: ").skip(1).map(|part| {
+        let (name, rest) = part.split_once(" -->\n").unwrap();
+        let (text, _) = rest.split_once(&format!("<!-- end of {name} -->")).unwrap();
+        (name.to_string(), text.to_string())
+    });
+    parts.collect()
+}
+
+#[test]
+fn every_generated_part_of_the_documents_is_made_by_the_script() {
+    let home = Home::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let script = text(&root.join("verdicts"));
+    let mut arguments: Vec<&str> = script.split_once("-- sim ").unwrap().1.split_whitespace().collect();
+    arguments.retain(|argument| *argument != "\\");
+    let visits = arguments.iter().position(|argument| argument.contains("1000000")).unwrap();
+    arguments[visits] = "2000";
+    std::fs::create_dir_all(home.path().join("docs/verdicts")).unwrap();
+    for document in ["README.md", "docs/verdicts.md"] {
+        let mut emptied = text(&root.join(document));
+        for (name, generated) in generated(&emptied.clone()) {
+            let [begin, end] = [format!("<!-- sim worlds: {name} -->\n"), format!("<!-- end of {name} -->")];
+            emptied = emptied.replace(&format!("{begin}{generated}{end}"), &format!("{begin}{end}"));
+        }
+        home.write(document, &emptied);
+    }
+    let run = home.run(&[&["sim"], arguments.as_slice()].concat());
+    assert_eq!(run.status, 0, "{run:?}");
+    for document in ["README.md", "docs/verdicts.md"] {
+        let parts = generated(&text(&home.path().join(document)));
+        assert!(!parts.is_empty() && parts.iter().all(|(_, text)| text.len() > 40), "{document}: {parts:?}");
+    }
+    for picture in text(&root.join("docs/verdicts.md")).split("](").filter_map(|link| link.split_once(".svg)")) {
+        assert!(home.path().join("docs").join(format!("{}.svg", picture.0)).exists(), "{picture:?}");
+    }
+}
+
 #[test]
 fn several_worlds_have_a_picture_each() {
     let home = Home::new();
@@ -133,6 +172,8 @@ fn whatever_is_wrong_is_said_before_the_work() {
         (vec!["--report", by_hand], 2, "has no lines <!-- sim worlds: NAME --> to fill in"),
         (vec!["--report", nowhere], 1, "there is no such directory"),
         (vec!["--svg", directory], 1, "it is a directory"),
+        (vec!["--report", "/proc/report.md"], 1, "/proc/report.md can't be written to: entity not found"),
+        (vec!["--report", "r", "--svg", "r"], 2, "r would be written twice"),
         (vec!["--policy", "wisdom"], 2, "evidence"),
         (vec!["--visits", "0"], 2, "0 is not in 1..=1000000000"),
         (vec!["--k", "33"], 2, "33 is not in 1..=32"),

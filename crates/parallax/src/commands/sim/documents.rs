@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use parallax_sim::worlds::{Part, Report, fill_in, headline};
+use tempfile::{Builder, NamedTempFile};
 
 use crate::failure::Failure;
 use crate::picture::render_chart;
@@ -28,8 +29,20 @@ impl Documents {
         let reports = reports.iter().map(|file| Document::open(file)).collect::<Result<Vec<_>, _>>()?;
         let pictures: Vec<PathBuf> =
             svg.map(|svg| worlds.iter().map(|world| picture(svg, world, worlds.len())).collect()).unwrap_or_default();
-        let mut files = reports.iter().map(|document| &document.file).chain(&pictures);
-        files.try_for_each(|file| is_place(file))?;
+        let files: Vec<&Path> = reports
+            .iter()
+            .map(|document| document.file.as_path())
+            .chain(pictures.iter().map(PathBuf::as_path))
+            .collect();
+        for (place, file) in files.iter().enumerate() {
+            if files.iter().skip(place + 1).any(|other| other == file) {
+                return Err(Failure::usage(format!(
+                    "{} would be written twice: name another file, or world",
+                    file.display()
+                )));
+            }
+            is_place(file)?;
+        }
         Ok(Self { reports, pictures })
     }
 
@@ -92,24 +105,30 @@ fn directory(file: &Path) -> &Path {
 }
 
 fn is_place(file: &Path) -> Result<(), Failure> {
-    let trouble = |why: &str| Err(Failure::not_done(format!("{} can't be written to: {why}", file.display())));
     match (directory(file).is_dir(), file.is_dir()) {
-        (false, _) => trouble("there is no such directory"),
-        (_, true) => trouble("it is a directory"),
-        _ => Ok(()),
+        (false, _) => Err(unwritable(file, "there is no such directory")),
+        (_, true) => Err(unwritable(file, "it is a directory")),
+        _ => beside(file).map(|_| ()),
     }
 }
 
 /// The file is replaced in one step.
 fn replace(file: &Path, text: &str) -> Result<(), Failure> {
-    let unwritable =
-        |error: std::io::Error| Failure::not_done(format!("{} can't be written to: {error}", file.display()));
-    // As open as the user's other files.
-    let mode = Permissions::from_mode(0o666);
-    let mut beside = tempfile::Builder::new().permissions(mode).tempfile_in(directory(file)).map_err(unwritable)?;
-    beside.write_all(text.as_bytes()).map_err(unwritable)?;
-    beside.persist(file).map_err(|error| unwritable(error.error))?;
+    let mut beside = beside(file)?;
+    beside.write_all(text.as_bytes()).map_err(|error| unwritable(file, error.kind()))?;
+    beside.persist(file).map_err(|error| unwritable(file, error.error.kind()))?;
     Ok(())
+}
+
+/// A new file in the same directory, as open as the user's other files.
+fn beside(file: &Path) -> Result<NamedTempFile, Failure> {
+    let made = Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(directory(file));
+    // The error itself names the new file, which nobody asked for.
+    made.map_err(|error| unwritable(file, error.kind()))
+}
+
+fn unwritable(file: &Path, why: impl std::fmt::Display) -> Failure {
+    Failure::not_done(format!("{} can't be written to: {why}", file.display()))
 }
 
 #[cfg(test)]

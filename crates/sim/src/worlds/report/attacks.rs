@@ -5,8 +5,7 @@ use parallax_core::Rule;
 use super::super::names::{Attack, Cell as Drawn, Chain};
 use super::super::results::{Kind, Results, Tally};
 use super::{
-    Cell, Table, attacks_with, deceived, distrusted, main_number, name_of, numbers_asked, policies, text, trusted,
-    undecided,
+    Cell, Table, attacks_with, deceived, distrusted, main_number, numbers_asked, policies, text, trusted, undecided,
 };
 use crate::statistics::Proportion;
 
@@ -120,7 +119,11 @@ fn rules_of(results: &Results, policy: &str) -> Table {
         name: format!("rules {policy}"),
         title: format!("Which rule of {policy} fires under which attack, {asked} asked, %"),
         rows: rows.collect(),
-        columns: ["attack", "visits"].map(String::from).into_iter().chain(fired.iter().map(name_of)).collect(),
+        columns: ["attack", "visits"]
+            .map(String::from)
+            .into_iter()
+            .chain(fired.iter().map(|rule| rule.as_str().into()))
+            .collect(),
     }
 }
 

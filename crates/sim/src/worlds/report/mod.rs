@@ -12,7 +12,6 @@ mod tests;
 
 use std::collections::BTreeSet;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::names::{Attack, Cell as Drawn};
@@ -153,13 +152,4 @@ fn deceived(results: &Results, policy: &str, without: Option<Ablation>, drawn: D
 /// Whoever meets the owner's key while nobody attacks.
 fn honest(results: &Results, policy: &str, without: Option<Ablation>, asked: u8) -> Tally {
     results.total(policy, without, |kind| kind.is_honest() && kind.asked == asked)
-}
-
-/// As it stands in JSON.
-fn name_of(item: &impl Serialize) -> String {
-    match serde_json::to_value(item) {
-        Ok(Value::String(name)) => name,
-        Ok(other) => other.to_string().replace(['{', '}', '"'], "").replace(':', " "),
-        Err(_) => String::new(),
-    }
 }
