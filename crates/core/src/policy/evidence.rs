@@ -303,15 +303,15 @@ impl<'a> Bench<'a> {
         self.views.iter().filter(|sense| what(sense)).count()
     }
 
-    /// Regions that the asked name.
-    pub(super) fn regions(&self) -> usize {
-        self.evidence.asked().iter().filter_map(|asked| asked.region.as_deref()).collect::<BTreeSet<_>>().len()
+    /// Whether the asked name two regions or more.
+    pub(super) fn names_two_regions(&self) -> bool {
+        are_two(self.evidence.asked().iter().filter_map(|asked| asked.region.as_deref()))
     }
 
-    fn regions_of(&self, what: &impl Fn(&Sense) -> bool) -> usize {
+    fn is_of_two_regions(&self, what: &impl Fn(&Sense) -> bool) -> bool {
         let region = |vantage| self.evidence.asked().iter().find(|asked| asked.vantage == vantage)?.region.as_deref();
         let those = self.evidence.views().iter().zip(&self.views).filter(|(_, sense)| what(sense));
-        those.filter_map(|(view, _)| region(view.vantage)).collect::<BTreeSet<_>>().len()
+        are_two(those.filter_map(|(view, _)| region(view.vantage)))
     }
 
     /// More than half of the asked (not of the answered), at least two, and of two regions where the asked name two.
@@ -321,7 +321,7 @@ impl<'a> Bench<'a> {
         half_of_asked
             && count * 2 > self.views.len()
             && on.needs(Condition::MostAreTwo, count >= 2)
-            && on.needs(Condition::MostInTwoRegions, self.regions() < 2 || self.regions_of(&what) >= 2)
+            && on.needs(Condition::MostInTwoRegions, !self.names_two_regions() || self.is_of_two_regions(&what))
     }
 
     fn key(&self) -> Key {
@@ -408,6 +408,12 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// Whether these regions are not all the same one.
+fn are_two<'r>(mut regions: impl Iterator<Item = &'r str>) -> bool {
+    let first = regions.next();
+    regions.any(|region| Some(region) != first)
+}
+
 /// Whether the decision stands whatever the open ones answer. Each may say anything, so only counts and regions of what
 /// is already there can tell; `settled_decisions_stand` tries it on generated worlds.
 pub(super) fn is_settled(evidence: &Evidence, accept_private: bool, open: &[VantageId], now: Timestamp) -> bool {
@@ -439,7 +445,7 @@ impl Reach<'_> {
         let known = |vantage: &VantageId| {
             self.bench.evidence.asked().iter().any(|asked| asked.vantage == *vantage && asked.region.is_some())
         };
-        self.bench.most(&what) && (self.bench.regions_of(&what) >= 2 || self.open.iter().all(known))
+        self.bench.most(&what) && (self.bench.is_of_two_regions(&what) || self.open.iter().all(known))
     }
 
     /// Whether enough could still come to be most.

@@ -55,7 +55,7 @@ pub(super) fn of(bench: &Bench<'_>, rule: Rule) -> Vec<String> {
     if failed > 0 {
         reasons.push(format!("The looks of {failed} that answered failed."));
     }
-    if bench.regions() < 2 && asked(bench) > 0 {
+    if !bench.names_two_regions() && asked(bench) > 0 {
         reasons.push("The vantage points name fewer than two regions, so one region could speak for all.".into());
     }
     reasons

@@ -35,7 +35,7 @@ pub(super) struct Placed {
 }
 
 /// How often places are drawn until as many are captured as wanted.
-const TRIES: u32 = 200;
+const TRIES: u32 = 2000;
 
 impl Atlas {
     /// Looks at pairs of victim and attacker in a topology. Its regions are those of a world, in the same order; where it
@@ -63,11 +63,13 @@ impl Atlas {
     /// Places the user and vantage points of these regions so that `captured` of the vantage points are captured, and the
     /// user or not. Where no pair allows that, the nearest that was drawn.
     pub(super) fn place(&self, regions: &[u8], captured: usize, with_me: bool, draw: &mut Draw, placed: &mut Placed) {
-        let wanted = captured as f64 / regions.len().saturating_sub(1).max(1) as f64;
+        let wanted = (captured + usize::from(with_me)) as f64 / regions.len().max(1) as f64;
         let mut nearest = usize::MAX;
         let mut trial = Vec::with_capacity(regions.len());
-        for _ in 0..TRIES {
-            let Some(pair) = self.pair(wanted, draw) else { return };
+        for trial_number in 0..TRIES {
+            // After half of the tries any pair will do.
+            let share = if trial_number < TRIES / 2 { wanted } else { draw.unit() };
+            let Some(pair) = self.pair(share, draw) else { return };
             trial.clear();
             trial.extend(regions.iter().map(|region| {
                 let place = self.stub(*region, draw);

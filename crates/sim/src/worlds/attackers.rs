@@ -155,8 +155,14 @@ impl Drawing<'_> {
     fn record_for(&mut self, shown: Shown) -> u8 {
         let Shown::Certificate(place) = shown else { return 0 };
         let ca = self.shop.scenario.certificates.get(usize::from(place)).map(|certificate| certificate.ca);
-        self.shop.scenario.records.push(KeyRecord { cas: ca.into_iter().collect(), keys: Vec::new() });
-        (self.shop.scenario.records.len() - 1) as u8
+        let record = KeyRecord { cas: ca.into_iter().collect(), keys: Vec::new() };
+        let records = &mut self.shop.scenario.records;
+        // The owner may name the same CA: one record has one place.
+        let place = records.iter().position(|known| *known == record).unwrap_or_else(|| {
+            records.push(record);
+            records.len() - 1
+        });
+        place as u8
     }
 
     fn hijack(&mut self, attack: Attack) {

@@ -196,23 +196,24 @@ impl Scenario {
         }
     }
 
-    /// What a vantage point remembers before it is asked.
+    /// What a vantage point remembers before it is asked. There is room for what it is about to see.
     pub(super) fn history(&self, vantage: &Vantage) -> History {
-        let span = |span: &Span| {
-            let certificate = self.certificate(span.certificate)?;
-            Some(self.timespan(&vantage.party, span, certificate))
+        let mut history = History {
+            spans: Vec::with_capacity(vantage.past.len() + 1),
+            authority: Vec::with_capacity(vantage.past_records.len() + 1),
+            turns: Vec::new(),
         };
-        let mut spans: Vec<_> = vantage.past.iter().filter_map(span).collect();
-        spans.sort_by_key(|span| (span.first_seen, span.leaf));
-        let authority = vantage.past_records.iter().filter_map(|span| {
-            let record = record_of(self.records.get(usize::from(span.record))?);
+        for span in &vantage.past {
+            let certificate = self.certificate(span.certificate);
+            history.spans.extend(certificate.map(|certificate| self.timespan(&vantage.party, span, certificate)));
+        }
+        for span in &vantage.past_records {
+            let record = self.records.get(usize::from(span.record)).map(record_of);
             let (first_seen, last_seen) =
                 (self.stamp(&vantage.party, span.first), self.stamp(&vantage.party, span.last));
-            Some(Authority { record, first_seen, last_seen })
-        });
-        let mut authority: Vec<_> = authority.collect();
-        authority.sort_by(|one, other| (one.first_seen, &one.record).cmp(&(other.first_seen, &other.record)));
-        History { spans, authority, turns: Vec::new() }
+            history.authority.extend(record.map(|record| Authority { record, first_seen, last_seen }));
+        }
+        history
     }
 
     fn timespan(&self, party: &Party, span: &Span, certificate: &Certificate) -> Timespan {

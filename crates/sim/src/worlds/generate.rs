@@ -285,20 +285,33 @@ impl Drawing<'_> {
     }
 
     fn vantage_looks(&mut self, place: usize, known: Ago) {
-        let world = &self.world.vantages;
         let schedule = self.schedule(known);
+        self.remembers(place, schedule, |_, _, _| ());
+        self.looks_now(place);
+    }
+
+    /// Fills in what a vantage point remembers, and the look that it would answer with.
+    pub(super) fn remembers(&mut self, place: usize, schedule: Schedule, heard: impl FnMut(u8, u32, u32)) {
+        let traits = self.traits(place + 1);
+        let Workshop { scenario, reality, .. } = &mut *self.shop;
+        let Some(vantage) = scenario.vantages.get_mut(place) else { return };
+        vantage.past.clear();
+        vantage.past_records.clear();
+        let remembering = Remembering { reality, traits: &traits, addresses: &scenario.addresses, schedule };
+        let newest = remembering.recall(self.draw, (&mut vantage.past, &mut vantage.past_records), heard);
+        let keeps = |sight: &Sight| matches!(sight.shown, Shown::Certificate(_)) && schedule.newest <= KEPT;
+        vantage.kept = newest.filter(keeps).map(|sight| (schedule.newest, sight));
+    }
+
+    /// Fills in what it meets now.
+    fn looks_now(&mut self, place: usize) {
+        let world = &self.world.vantages;
         let silent = self.draw.chance(world.silent_share);
         let failing = self.draw.chance(world.failing_share);
         let mut traits = self.traits(place + 1);
         let Workshop { scenario, reality, .. } = &mut *self.shop;
         let Scenario { vantages, addresses, met, .. } = scenario;
         let Some(vantage) = vantages.get_mut(place) else { return };
-        vantage.past.clear();
-        vantage.past_records.clear();
-        let remembering = Remembering { reality, traits: &traits, addresses, schedule };
-        let newest = remembering.recall(self.draw, &mut vantage.past, &mut vantage.past_records);
-        let keeps = |sight: &Sight| matches!(sight.shown, Shown::Certificate(_)) && schedule.newest <= KEPT;
-        vantage.kept = newest.filter(keeps).map(|sight| (schedule.newest, sight));
         if failing {
             traits.cut = Some((0, Shown::Nothing(Outcome::Timeout)));
         }

@@ -1,12 +1,15 @@
 //! What a node remembers that looked at a service once an interval: what its history would hold had it taken in each look,
 //! without taking in each look (`fast_histories_are_those_of_the_product` compares them).
 //!
-//! A history that would overflow begins later instead, so that nothing was ever dropped from it.
+//! A history that would overflow begins later instead, so that nothing was ever dropped from it; so does one of a site at
+//! which each look may meet another key, after as many looks as a history has room for.
+
+use std::cmp::Reverse;
 
 use parallax_core::{CONTINUITY, MAX_AUTHORITY, MAX_SPANS};
 
 use super::draw::Draw;
-use super::reality::{Reality, Steering, Traits};
+use super::reality::{Front, Reality, Steering, Traits};
 use super::scenario::{Address, Ago, Places, RecordSpan, Shown, Sight, Span};
 
 /// When a node looked: `count` times, the newest `newest` ago, `interval` apart.
@@ -37,26 +40,44 @@ pub(super) struct Remembering<'a> {
 }
 
 impl Remembering<'_> {
-    /// Fills in what is remembered, and returns the newest look.
-    pub(super) fn recall(&self, draw: &mut Draw, past: &mut Vec<Span>, records: &mut Vec<RecordSpan>) -> Option<Sight> {
-        let (newest, reached) = self.recall_spans(draw, past);
+    /// Fills in what is remembered, and returns the newest look. `heard` is told of each stretch of looks: the front they
+    /// came to, the newest, and the oldest; a later stretch overrules an earlier one.
+    pub(super) fn recall(
+        &self,
+        draw: &mut Draw,
+        (past, records): (&mut Vec<Span>, &mut Vec<RecordSpan>),
+        mut heard: impl FnMut(u8, u32, u32),
+    ) -> Option<Sight> {
+        let (newest, reached) = self.recall_spans(draw, past, &mut heard);
         self.recall_records(reached, records);
+        // As a history has them: certificates are numbered as their fingerprints are ordered.
+        past.sort_unstable_by_key(|span| (Reverse(span.first), span.certificate));
+        records.sort_unstable_by_key(|span| Reverse(span.first));
         newest
     }
 
     /// Goes back look by look, or stretch by stretch where every look comes to one front; stops where the history would
     /// be full. Returns the newest look, and how many looks there were.
-    fn recall_spans(&self, draw: &mut Draw, past: &mut Vec<Span>) -> (Option<Sight>, u32) {
+    fn recall_spans(
+        &self,
+        draw: &mut Draw,
+        past: &mut Vec<Span>,
+        heard: &mut impl FnMut(u8, u32, u32),
+    ) -> (Option<Sight>, u32) {
         let mut newest = None;
         let mut steps = Steps::new(self.reality, self.traits, self.schedule.count, draw);
         let mut look = 0;
         while let Some((front, until)) = steps.next(look, draw) {
             while look <= until {
-                let sight = self.reality.sight(self.traits, front, self.schedule.at(look), self.addresses);
-                newest.get_or_insert(sight);
-                let back = self.reality.steady_back_to(self.traits, front, self.schedule.at(look));
+                let ago = self.schedule.at(look);
+                newest.get_or_insert_with(|| self.reality.sight(self.traits, front, ago, self.addresses));
+                let back = self.reality.steady_back_to(self.traits, front, ago);
                 let end = self.schedule.last_within(back).clamp(look, until);
-                let room = self.note(sight, look, end, past);
+                heard(front, look, end);
+                let room = self.note(front, look, end, past);
+                if steps.wander && end > look && !self.is_one_network() {
+                    self.wander((look + 1, end), draw, past, heard);
+                }
                 look = end + 1;
                 if !room {
                     return (newest, look);
@@ -66,12 +87,13 @@ impl Remembering<'_> {
         (newest, look)
     }
 
-    /// Takes in a stretch of looks that all showed the same; false when there is no room for it.
-    fn note(&self, sight: Sight, newest: u32, oldest: u32, past: &mut Vec<Span>) -> bool {
-        let (Shown::Certificate(certificate), Some(address)) = (sight.shown, sight.address) else { return true };
+    /// Takes in a stretch of looks at one front that all showed the same; false when there is no room for more.
+    fn note(&self, front: u8, newest: u32, oldest: u32, past: &mut Vec<Span>) -> bool {
         let (newest, oldest) = (self.schedule.at(newest), self.schedule.at(oldest));
+        let met = self.reality.met_at(self.traits, front, newest, self.addresses);
+        let Some((address, Shown::Certificate(certificate))) = met else { return true };
         let same = |span: &&mut Span| span.certificate == certificate && is_near(span.first, newest);
-        if let Some(span) = past.iter_mut().find(same) {
+        if let Some(span) = past.iter_mut().rev().find(same) {
             span.first = span.first.max(oldest);
             self.add_place(&mut span.places, address);
             return true;
@@ -80,6 +102,29 @@ impl Remembering<'_> {
             past.push(Span { certificate, places: Places::one(address), first: oldest, last: newest });
         }
         past.len() < MAX_SPANS
+    }
+
+    /// The looks of a stretch in which all fronts showed the same came to any of them, so that each is among the places
+    /// where it was met. After two dozen looks none is missing; those that are left came to the first one again.
+    fn wander(
+        &self,
+        (first, last): (u32, u32),
+        draw: &mut Draw,
+        past: &mut Vec<Span>,
+        heard: &mut impl FnMut(u8, u32, u32),
+    ) {
+        for look in first..=last.min(first + 24) {
+            let front = draw.place(self.reality.width()) as u8;
+            heard(front, look, look);
+            self.note(front, look, look, past);
+        }
+    }
+
+    fn is_one_network(&self) -> bool {
+        let network = |front: &Front| self.addresses.get(usize::from(front.address)).map(|address| address.network);
+        let mut networks = self.reality.fronts.iter().map(network);
+        let first = networks.next();
+        networks.all(|network| Some(network) == first)
     }
 
     fn add_place(&self, places: &mut Places, address: u8) {
@@ -123,18 +168,28 @@ struct Steps<'a> {
     count: u32,
     /// Looks until one strays.
     strayless: u32,
+    /// All looks come to any front, and it makes no difference but for the address.
+    wander: bool,
 }
 
 impl<'a> Steps<'a> {
     fn new(reality: &'a Reality, traits: &'a Traits, count: u32, draw: &mut Draw) -> Self {
-        let strays = reality.steering != Steering::Rotating && reality.width() > 1;
-        let strayless = if strays { strayless(reality.stray_share, draw) } else { u32::MAX };
-        Self { reality, traits, count, strayless }
+        let several = reality.width() > 1;
+        let rotating = several && reality.steering == Steering::Rotating;
+        // An attacker at one of the fronts makes a difference to those who meet him.
+        let wander = rotating && reality.is_alike() && !traits.captured;
+        let restless = several && !wander && (rotating || reality.stray_share > 0.1);
+        let count = if restless { count.min(MAX_SPANS as u32) } else { count };
+        let strayless = if several && !rotating { strayless(reality.stray_share, draw) } else { u32::MAX };
+        Self { reality, traits, count, strayless, wander }
     }
 
     /// The front that the looks from this one on come to, and the last of them; `None` after all.
     fn next(&mut self, look: u32, draw: &mut Draw) -> Option<(u8, u32)> {
         let last = self.count.checked_sub(1).filter(|last| look <= *last)?;
+        if self.wander {
+            return Some((draw.place(self.reality.width()) as u8, last));
+        }
         if self.reality.steering == Steering::Rotating && self.reality.width() > 1 {
             return Some((draw.place(self.reality.width()) as u8, look));
         }

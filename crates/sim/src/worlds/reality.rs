@@ -164,11 +164,31 @@ impl Reality {
     /// A look that comes to this front, then.
     pub(super) fn sight(&self, traits: &Traits, front: u8, ago: Ago, addresses: &[Address]) -> Sight {
         let dns = self.answer(traits, front, ago);
-        if dns.count == 0 {
-            return Sight { dns, address: None, shown: Shown::Nothing(Outcome::NoAddress) };
+        match self.met_at(traits, front, ago, addresses) {
+            Some((address, shown)) => Sight { dns, address: Some(address), shown },
+            None => Sight { dns, address: None, shown: Shown::Nothing(Outcome::NoAddress) },
         }
+    }
+
+    /// What a look that comes to this front meets, then, and where; `None` when DNS leads nowhere.
+    pub(super) fn met_at(&self, traits: &Traits, front: u8, ago: Ago, addresses: &[Address]) -> Option<(u8, Shown)> {
+        if traits.dns_down.is_some_and(|since| ago <= since) {
+            return None;
+        }
+        let front = self.next_reachable(traits, front, ago);
         let address = self.address_of(traits, front, ago);
-        Sight { dns, address: Some(address), shown: self.shown_at(traits, front, address, ago, addresses) }
+        Some((address, self.shown_at(traits, front, address, ago, addresses)))
+    }
+
+    /// Where DNS gives several addresses, the next is tried when one does not answer.
+    fn next_reachable(&self, traits: &Traits, front: u8, ago: Ago) -> u8 {
+        let width = self.width();
+        if self.steering != Steering::Rotating || self.front_down.is_none() || width < 2 {
+            return front;
+        }
+        let tries = (0..width).map(|step| ((usize::from(front) + step) % width) as u8);
+        let answers = |front: &u8| !self.is_down(self.place_of(traits, *front, ago), ago);
+        tries.into_iter().find(answers).unwrap_or(front)
     }
 
     /// What a party is shown at an address, then. Where fronts share one, `front` says which it comes to.
@@ -188,23 +208,22 @@ impl Reality {
 
     /// The earliest moment up to which, going back from `ago`, the same is shown to a party at the same front.
     pub(super) fn steady_back_to(&self, traits: &Traits, front: u8, ago: Ago) -> Ago {
-        let moved = self.moved.map(|moved| moved.since.saturating_sub(traits.lag));
         let place = self.place_of(traits, front, ago);
         let line = self.fronts.get(place).map_or(0, |front| front.line);
-        let change = self.phases(line).iter().map(|phase| phase.since).find(|since| *since >= ago);
-        [
-            change,
-            moved,
-            traits.cut.map(|(since, _)| since),
-            traits.dns_down,
-            self.front_down.map(|(_, since)| since),
-            self.hold.as_ref().map(|hold| hold.since),
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|since| *since >= ago)
-        .min()
-        .unwrap_or(EVER)
+        let phases = self.phases(line);
+        let mut back = phases.get(phase_at(phases, ago)).map_or(EVER, |phase| phase.since);
+        let mut not_before = |since: Option<Ago>| match since {
+            Some(since) if since >= ago => back = back.min(since),
+            _ => {}
+        };
+        not_before(self.moved.map(|moved| moved.since.saturating_sub(traits.lag)));
+        // What became of the old servers changes when DNS moves on, not when it has told everybody.
+        not_before(self.moved.map(|moved| moved.since));
+        not_before(traits.cut.map(|(since, _)| since));
+        not_before(traits.dns_down);
+        not_before(self.front_down.map(|(_, since)| since));
+        not_before(self.hold.as_ref().map(|hold| hold.since));
+        back
     }
 
     /// What DNS answers, when it leads to this front.
@@ -329,7 +348,18 @@ impl Reality {
     /// The certificate served on a line, then.
     pub(super) fn served_certificate(&self, line: u8, ago: Ago) -> Option<u16> {
         let phases = self.phases(line);
-        let phase = phases.iter().find(|phase| phase.since >= ago).or_else(|| phases.last());
-        phase.map(|phase| phase.certificate)
+        phases.get(phase_at(phases, ago)).map(|phase| phase.certificate)
     }
+
+    /// Whether all fronts in use at one time serve one line: only the address tells them apart.
+    pub(super) fn is_alike(&self) -> bool {
+        let line = |place: usize| self.fronts.get(place).map(|front| front.line);
+        let width = self.width();
+        (1..width).all(|place| line(place) == line(0) && line(place + width).is_none_or(|new| Some(new) == line(width)))
+    }
+}
+
+/// The phase that was served then: the first in the list that began before, or the oldest.
+fn phase_at(phases: &[Phase], ago: Ago) -> usize {
+    phases.partition_point(|phase| phase.since < ago).min(phases.len().saturating_sub(1))
 }
