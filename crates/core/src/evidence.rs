@@ -86,7 +86,11 @@ impl Evidence {
         self.ask(Asked { vantage: testimony.vantage, region: None, rir: None });
         match self.views.iter_mut().find(|known| known.vantage == testimony.vantage) {
             Some(known) => *known = testimony,
-            None => self.views.push(testimony),
+            None => {
+                // Most of the asked answer, and testimonies are large: room for all is made once.
+                self.views.reserve(self.asked.len() - self.views.len());
+                self.views.push(testimony);
+            }
         }
     }
 

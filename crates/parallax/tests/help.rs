@@ -34,6 +34,8 @@ fn help_of_every_command() {
         "accept",
         "accept list",
         "accept remove",
+        "sim",
+        "sim worlds",
         "config",
         "config show",
         "completions",

@@ -10,6 +10,7 @@ mod resolve;
 mod scan;
 mod serve;
 mod services;
+mod sim;
 mod ssh_known_hosts;
 mod tools;
 mod transfer;
@@ -33,6 +34,7 @@ pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
+pub(crate) use sim::{SimArgs, SimCommand, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
@@ -94,6 +96,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take a key for right by your own word (accepted.toml)
     Accept(AcceptArgs),
+    /// Judge the rules on generated worlds, with attackers, and get figures
+    Sim(SimArgs),
     /// Show the configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell
