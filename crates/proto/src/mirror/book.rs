@@ -115,6 +115,15 @@ impl Trial {
         self.left == 0 && self.pending == 0
     }
 
+    /// Whether no further quiz could turn it: a liar is not asked on.
+    pub(super) fn is_lost(&self) -> bool {
+        match self.kind {
+            TrialKind::Retest => self.dissents > 0,
+            TrialKind::Suspect => self.dissents >= 2 && self.dissents * 2 >= self.compared,
+            TrialKind::Candidate => self.dissents >= 3,
+        }
+    }
+
     /// Why it failed, if it did.
     pub(super) fn failure(&self, rates: &Rates, settings: &Settings) -> Option<Reason> {
         let (asked, answered) = (u32::from(self.asked), u32::from(self.answered));

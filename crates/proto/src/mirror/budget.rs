@@ -57,9 +57,14 @@ impl<K: Ord + Clone> Recent<K> {
         Self { most, last: BTreeMap::new() }
     }
 
+    /// Whether it did not happen within `rest`.
+    pub(super) fn is_rested(&self, key: &K, rest: Duration, now: Timestamp) -> bool {
+        self.last.get(key).is_none_or(|last| now.since(*last) >= rest)
+    }
+
     /// True, and noted, when it did not happen within `rest`.
     pub(super) fn note(&mut self, key: K, rest: Duration, now: Timestamp) -> bool {
-        if self.last.get(&key).is_some_and(|last| now.since(*last) < rest) {
+        if !self.is_rested(&key, rest, now) {
             return false;
         }
         self.last.insert(key, now);

@@ -24,6 +24,9 @@ use crate::descriptor::StatementKey;
 /// Addresses that were met on a stranger's word and are remembered.
 const MOST_ADDRESSES_MET: usize = 8_192;
 
+/// Tries for each mirror that is drawn.
+const TRIES: usize = 8;
+
 /// Targets of reports that are remembered.
 const MOST_TARGETS: usize = 4_096;
 
@@ -44,6 +47,8 @@ pub struct Federation {
     /// Whom health checks come to, in an order that is drawn anew whenever it is through.
     pub(super) rotation: Vec<Slot>,
     pub(super) rotation_next: usize,
+    /// Mirrors came that are not in it.
+    pub(super) rotation_is_stale: bool,
     pub(super) meetings: BTreeMap<MeetId, Meeting>,
     pub(super) waiting: VecDeque<Meeting>,
     pub(super) meets: Allowance,
@@ -72,7 +77,7 @@ pub(super) enum Due {
     Retest(Slot),
     /// The later look that judges a dissent.
     Recheck(RoundId),
-    /// A round whose answers are no longer waited for.
+    /// A round, or a later look, that is no longer waited for.
     Round(RoundId),
     /// Votes are to be fetched.
     Case(Fingerprint),
@@ -161,6 +166,7 @@ impl Federation {
             rechecks: BTreeMap::new(),
             rotation: Vec::new(),
             rotation_next: 0,
+            rotation_is_stale: false,
             meetings: BTreeMap::new(),
             waiting: VecDeque::new(),
             meets: Allowance::new(settings.meets_a_minute, minute, now),
@@ -180,6 +186,7 @@ impl Federation {
         for peer in peers {
             if peer.vantage() != self.me {
                 self.book.add(Mirror::new(peer, Status::Active, Reason::Known, now));
+                self.rotation_is_stale = true;
             }
         }
     }
@@ -209,6 +216,7 @@ impl Federation {
             Event::VoteReceived { vote } => self.vote_received(vote, work),
             Event::ListReceived { from, newcomers } => self.list_received(from, newcomers, work),
         };
+        self.give_up_the_old(work);
         while let Some(due) = self.agenda.pop(now) {
             self.do_what_is_due(due, work);
         }
@@ -247,6 +255,11 @@ impl Federation {
     /// What this mirror thinks of another.
     pub fn standing(&self, vantage: VantageId) -> Option<Standing> {
         self.book.of(vantage).map(|mirror| standing(mirror, self.now_of(mirror)))
+    }
+
+    /// The status of one.
+    pub fn status(&self, vantage: VantageId) -> Option<Status> {
+        self.book.of(vantage).map(|mirror| mirror.status)
     }
 
     /// All that are known, in the order of their ids.
@@ -292,20 +305,31 @@ impl Federation {
     }
 
     /// Active mirrors in a random order, at most one a network and operator, without `except`.
-    pub(super) fn draw(&self, most: usize, except: Option<Slot>, rng: &mut dyn Rng) -> Vec<Slot> {
-        let active = |(slot, mirror): &(Slot, &Mirror)| mirror.status == Status::Active && Some(*slot) != except;
-        let mut pool: Vec<Slot> = self.book.iter().filter(active).map(|(slot, _)| slot).collect();
-        shuffle(rng, &mut pool);
+    pub(super) fn draw(&mut self, most: usize, except: Option<Slot>, work: &mut Work<'_>) -> Vec<Slot> {
+        if self.rotation.is_empty() || self.rotation_is_stale {
+            self.draw_rotation(work);
+        }
         let mut drawn: Vec<Slot> = Vec::with_capacity(most);
-        for slot in pool {
-            if drawn.len() == most {
-                break;
-            }
-            if drawn.iter().all(|other| self.are_apart(*other, slot)) {
-                drawn.push(slot);
+        if self.rotation.len() <= most * TRIES {
+            let mut pool = self.rotation.clone();
+            shuffle(work.rng, &mut pool);
+            pool.into_iter().for_each(|slot| self.draw_one(slot, most, except, &mut drawn));
+        } else {
+            // Of many, a few at random do: looking at all of them costs more than what is asked of those drawn.
+            for _ in 0..most * TRIES {
+                let Some(slot) = self.any_of(&self.rotation, work.rng) else { break };
+                self.draw_one(slot, most, except, &mut drawn);
             }
         }
         drawn
+    }
+
+    fn draw_one(&self, slot: Slot, most: usize, except: Option<Slot>, drawn: &mut Vec<Slot>) {
+        let is_active = self.book.at(slot).is_some_and(|mirror| mirror.status == Status::Active);
+        let fits = drawn.len() < most && Some(slot) != except && !drawn.contains(&slot);
+        if fits && is_active && drawn.iter().all(|other| self.are_apart(*other, slot)) {
+            drawn.push(slot);
+        }
     }
 
     fn are_apart(&self, one: Slot, other: Slot) -> bool {
@@ -316,7 +340,7 @@ impl Federation {
 
     fn fetch_a_list(&mut self, work: &mut Work<'_>) {
         self.agenda.add(work.now.plus(self.settings.list_every), Due::List);
-        let Some(slot) = self.draw(1, None, work.rng).pop() else { return };
+        let Some(slot) = self.draw(1, None, work).pop() else { return };
         if let Some(mirror) = self.book.at(slot)
             && self.budget.take(1, 15, work.now)
         {

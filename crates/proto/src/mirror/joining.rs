@@ -181,7 +181,7 @@ impl Federation {
 
     pub(super) fn forward(&mut self, slot: super::book::Slot, work: &mut Work<'_>) {
         let Some(peer) = self.book.at(slot).map(|mirror| Arc::clone(&mirror.peer)) else { return };
-        for to in self.draw(self.settings.fan_out, Some(slot), work.rng) {
+        for to in self.draw(self.settings.fan_out, Some(slot), work) {
             if let Some(mirror) = self.book.at(to)
                 && self.budget.take(1, 0, work.now)
             {
@@ -250,6 +250,9 @@ impl Federation {
     /// many reports name a victim, it gets one probe from the whole network.
     pub(super) fn meet_reported(&mut self, peer: Arc<Peer>, work: &mut Work<'_>) {
         let address = peer.address();
+        if !self.addresses.is_rested(&address.ip(), self.settings.address_rest, work.now) {
+            return;
+        }
         let mut nearest = (rank(&*self.suite, address, self.me), None);
         for (slot, mirror) in self.book.iter().filter(|(_, mirror)| mirror.status == Status::Active) {
             let candidate = rank(&*self.suite, address, mirror.peer.vantage());

@@ -5,6 +5,7 @@ mod book;
 mod bootstrap;
 mod bounded;
 mod budget;
+mod consensus;
 mod dissent;
 mod event;
 mod federation;
@@ -16,6 +17,8 @@ mod rates;
 mod removing;
 mod reporting;
 mod rounds;
+mod sampler;
+mod saved;
 mod settings;
 mod statement;
 mod wire;
@@ -24,11 +27,14 @@ pub use bootstrap::{
     BOOTSTRAP_FORMAT, BOOTSTRAP_LIFE, Bootstrap, BootstrapError, BootstrapFile, LARGEST_BOOTSTRAP, LEAST_NETWORKS,
     MOST_PAIRS, MOST_PUBLISHERS, Pair,
 };
+pub use consensus::{Heard, Kept, LISTS_ASKED, MOST_ANCHORS, MasterList, consensus};
 pub use dissent::{Dissent, is_equivocation};
 pub use event::{Action, Answer, Event, Hop, MeetId, NoAnswer, OwnLook, QuizId, Reason, Refused, RoundId, Unmet};
 pub use federation::{Federation, Popular, Standing};
 pub use joining::newcomers;
 pub use peer::{BadPeer, MOST_ADDRESSES, Peer};
+pub use sampler::{Drawable, FIRST_ASKED, HEDGED, MOST_ASKED, NEAR, Sampler};
+pub use saved::Saved;
 pub use settings::Settings;
 pub use statement::{Heading, Signatory, Statement, StatementError, body_of, claimed_signer, sign, sign_body, verify};
 pub use wire::{

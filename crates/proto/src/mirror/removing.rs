@@ -64,8 +64,11 @@ impl Federation {
     /// Asks peers about a mirror that failed here.
     pub(super) fn ask_for_removal(&mut self, slot: Slot, reason: Reason, proof: Option<Proof>, work: &mut Work<'_>) {
         let under_way = self.cases.values().any(|case| case.subject == slot);
-        let Some(mirror) = self.book.at(slot).filter(|_| !under_way && self.cases.len() < MOST_CASES) else { return };
-        let voters = self.draw(self.settings.voters, Some(slot), work.rng);
+        if under_way || self.cases.len() >= MOST_CASES {
+            return;
+        }
+        let voters = self.draw(self.settings.voters, Some(slot), work);
+        let Some(mirror) = self.book.at(slot) else { return };
         if voters.len() < self.settings.least_votes {
             return;
         }
@@ -163,7 +166,14 @@ impl Federation {
 
     fn take_up(&mut self, id: Fingerprint, removal: &Removal, subject: Slot, work: &mut Work<'_>) {
         let until = removal.valid_until;
-        let proved = removal.proof.as_ref().filter(|proof| self.holds(proof, subject, work.now));
+        let active = self.book.at(subject).is_some_and(|mirror| mirror.status == Status::Active);
+        let known = self.cases.values().any(|case| case.subject == subject && case.reason == Reason::Equivocation);
+        if known {
+            // Proved here already.
+            return self.vote(id, until, subject, Ballot::Remove, work);
+        }
+        let proof = removal.proof.as_ref().filter(|_| active);
+        let proved = proof.filter(|proof| self.holds(proof, subject, work.now));
         if let Some(proof) = proved {
             self.vote(id, until, subject, Ballot::Remove, work);
             return self.proved(subject, proof.clone(), work);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_core::{Met, Network};
+use parallax_core::{Met, Network, Timestamp};
 
 use super::book::{Slot, Trial, TrialKind};
 use super::dissent::{Comparison, Dissent, Other, compare, is_equivocation, judge};
@@ -32,6 +32,7 @@ const RESERVE_OF_TRIALS: u32 = 15;
 pub(super) struct Round {
     name: Option<Arc<Name>>,
     targets: Vec<Target>,
+    begun: Timestamp,
     mine: Option<OwnLook>,
     /// What is still awaited: answers, pings and my own look.
     open: u8,
@@ -119,11 +120,12 @@ impl Federation {
         next
     }
 
-    fn draw_rotation(&mut self, work: &mut Work<'_>) -> bool {
+    pub(super) fn draw_rotation(&mut self, work: &mut Work<'_>) -> bool {
         let active = self.book.iter().filter(|(_, mirror)| mirror.status == Status::Active);
         self.rotation = active.map(|(slot, _)| slot).collect();
         shuffle(work.rng, &mut self.rotation);
         self.rotation_next = self.rotation.len();
+        self.rotation_is_stale = false;
         !self.rotation.is_empty()
     }
 
@@ -202,8 +204,21 @@ impl Federation {
                 work.out.push(Action::Ask { quiz, to, service: Arc::clone(&name.service) });
             }
         }
-        self.rounds.insert(round, Round { name, targets, mine: None, open });
-        self.agenda.add(work.now.plus(self.settings.round_time), Due::Round(round));
+        self.rounds.insert(round, Round { name, targets, begun: work.now, mine: None, open });
+        // Whatever happens next ends rounds that are over; where that may take long, a deadline does.
+        if self.visit_gap(self.settings.companions + 1) > 10 * self.settings.round_time {
+            self.agenda.add(work.now.plus(self.settings.round_time), Due::Round(round));
+        }
+    }
+
+    /// Ends the rounds whose answers are no longer waited for.
+    pub(super) fn give_up_the_old(&mut self, work: &mut Work<'_>) {
+        while let Some((oldest, round)) = self.rounds.first_key_value()
+            && work.now.since(round.begun) >= self.settings.round_time
+        {
+            let oldest = *oldest;
+            self.give_up(oldest, work);
+        }
     }
 
     pub(super) fn looked(&mut self, round: RoundId, look: Option<OwnLook>, work: &mut Work<'_>) -> Result<(), Refused> {
@@ -280,11 +295,11 @@ impl Federation {
         let mut compared: Vec<Option<Comparison>> =
             round.targets.iter().map(|target| Some(compare(mine, met, &target.view()?.look))).collect();
         for place in 0..compared.len() {
-            let open = matches!(compared.get(place), Some(Some(Comparison::Open(_))));
-            if open && let Some(weighed) = self.weigh_by_others(round, &compared, place, met) {
-                if let Some(here) = compared.get_mut(place) {
-                    *here = weighed;
-                }
+            if matches!(compared.get(place), Some(Some(Comparison::Open(_))))
+                && let Some(weighed) = self.weigh_by_others(round, &compared, place, met)
+                && let Some(here) = compared.get_mut(place)
+            {
+                *here = Some(weighed);
             }
         }
         compared
@@ -298,7 +313,7 @@ impl Federation {
         compared: &[Option<Comparison>],
         place: usize,
         my_met: &Met,
-    ) -> Option<Option<Comparison>> {
+    ) -> Option<Comparison> {
         let target = round.targets.get(place)?;
         let key = target.view()?.look.now.proved()?.key;
         let own = self.book.at(target.slot)?.peer.network();
@@ -316,7 +331,7 @@ impl Federation {
                 with_it.insert(network);
             }
         }
-        (with_it.len() > with_me.len()).then_some(Some(Comparison::Aside))
+        (with_it.len() > with_me.len()).then_some(Comparison::Aside)
     }
 
     /// Ping and response.
@@ -445,7 +460,7 @@ impl Federation {
         let trial = self.book.at_mut(slot).and_then(|mirror| mirror.trial.as_deref_mut());
         let Some(trial) = trial.filter(|trial| Some(trial.number) == number) else { return };
         trial.pending = trial.pending.saturating_sub(1);
-        if trial.is_over() {
+        if trial.is_over() || trial.is_lost() {
             self.conclude(slot, work);
         }
     }

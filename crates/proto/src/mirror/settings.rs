@@ -96,7 +96,7 @@ impl Default for Settings {
         Self {
             day: DAY,
             messages_a_day: 20_000,
-            visits_a_day: 1_000,
+            visits_a_day: 500,
             visits_each: 12,
             companions: 2,
             round_time: Duration::from_secs(60),
@@ -109,7 +109,7 @@ impl Default for Settings {
             suspect_quizzes: 6,
             suspect_time: 2 * HOUR,
             retest_quizzes: 5,
-            retest_time: HOUR / 2,
+            retest_time: 2 * HOUR,
             retest_first: HOUR,
             retest_longest: 7 * DAY,
             retest_silent: 6 * HOUR,
