@@ -4,6 +4,7 @@
 mod descriptor;
 mod dns;
 mod jws;
+pub mod mirror;
 mod perspectives;
 mod perspectives_reply;
 mod signed;

@@ -3,6 +3,7 @@
 //! Nothing here opens a socket or reads a clock: parameters and a seed go in, figures come out, the same ones every time.
 
 mod chart;
+pub mod mirrors;
 mod statistics;
 pub mod topology;
 pub mod worlds;
