@@ -54,7 +54,7 @@ fn look(key: u8) -> Look {
         host_keys: Vec::new(),
     };
     let dns = DnsAnswers { ca: Some(vec![print(100)]), tlsa: Some(vec![]), ..DnsAnswers::default() };
-    let now = Observation { at: NOW, address: "192.0.2.1:443".parse().ok(), outcome: Outcome::Seen, met: Some(met) };
+    let now = Observation::seen(NOW, "192.0.2.1:443".parse().ok(), met);
     Look { dns, now }
 }
 

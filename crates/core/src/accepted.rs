@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::id::Fingerprint;
 use crate::observation::Observation;
-use crate::service::{BadService, Host, Scheme, ServiceId};
+use crate::scheme::Scheme;
+use crate::service::{BadService, Host, ServiceId};
 use crate::time::Timestamp;
 use crate::verdict::{Decision, Rule, Verdict};
 
@@ -205,7 +206,7 @@ serde_as_text!(HostPattern);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{CaId, Met, Outcome, PublicCa};
+    use crate::observation::{CaId, Met, PublicCa};
     use crate::verdict::Counts;
 
     const SINCE: Timestamp = Timestamp::from_unix_secs(1_700_000_000);
@@ -231,7 +232,7 @@ mod tests {
             host_keys: Vec::new(),
             public_ca: PublicCa::UnknownIssuer,
         };
-        Observation { at: SINCE, address: None, outcome: Outcome::Seen, met: Some(met) }
+        Observation::seen(SINCE, None, met)
     }
 
     fn verdict(decision: Decision, rule: Rule) -> Verdict {

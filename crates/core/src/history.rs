@@ -326,7 +326,7 @@ mod tests {
             host_keys: Vec::new(),
         };
         let address = Some(SocketAddr::from(([192, 0, 2, 10], 443)));
-        let now = Observation { at: at(ms), address, outcome: Outcome::Seen, met: Some(met) };
+        let now = Observation::seen(at(ms), address, met);
         Look { dns: DnsAnswers::default(), now }
     }
 

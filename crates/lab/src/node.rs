@@ -135,7 +135,7 @@ impl LabNode {
     ) -> Result<(), LabError> {
         let moment = now().minus(ago);
         let met = judge_chain(certificate.chain(), service, &self.roots, moment)?.met("TLSv1.3", true);
-        let observation = Observation { at: moment, address: Some(at), outcome: Outcome::Seen, met: Some(met) };
+        let observation = Observation::seen(moment, Some(at), met);
         let look = Look { dns: bare_dns(at), now: observation };
         self.node.store().record(service, look).await?;
         Ok(())

@@ -18,6 +18,7 @@ mod prober;
 mod roots;
 mod settings;
 mod ssh;
+mod starttls;
 mod suite;
 mod target;
 mod tls;

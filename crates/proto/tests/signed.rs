@@ -144,12 +144,7 @@ impl Vantage {
             issued_at: NOW,
             valid_until: NOW.plus(seconds(300)),
             dns: DnsAnswers { ca: Some(vec![]), ..Default::default() },
-            now: Observation {
-                at: NOW.minus(seconds(3)),
-                address: Some("192.0.2.10:443".parse().unwrap()),
-                outcome: Outcome::Seen,
-                met: Some(met),
-            },
+            now: Observation::seen(NOW.minus(seconds(3)), Some("192.0.2.10:443".parse().unwrap()), met),
             history: vec![span(1, 100, 3)],
             authority: vec![],
         }

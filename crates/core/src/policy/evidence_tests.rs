@@ -66,7 +66,7 @@ impl Cert {
     }
 
     fn at(self, address: &str) -> Observation {
-        Observation { at: NOW, address: Some(address.parse().unwrap()), outcome: Outcome::Seen, met: Some(self.met()) }
+        Observation::seen(NOW, Some(address.parse().unwrap()), self.met())
     }
 
     fn span(self, from: Duration, to: Duration) -> Timespan {

@@ -85,7 +85,7 @@ mod tests {
             host_keys,
         };
         let address = Some("192.0.2.10:22".parse().unwrap());
-        let now = Observation { at: NOW, address, outcome: Outcome::Seen, met: Some(met.by_host_key(&first)) };
+        let now = Observation::seen(NOW, address, met.by_host_key(&first));
         Look { dns: DnsAnswers { a: Some(vec!["192.0.2.10".parse().unwrap()]), ..DnsAnswers::default() }, now }
     }
 

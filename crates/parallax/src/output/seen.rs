@@ -106,7 +106,7 @@ mod tests {
             met.ca_id = parallax_core::CaId::Organisation(poison.into());
             let at = Timestamp::from_unix_secs(1_700_000_000);
             let address = Some("192.0.2.10:443".parse().unwrap());
-            let now = Observation { at, address, outcome: Outcome::Seen, met: Some(met) };
+            let now = Observation::seen(at, address, met);
             let dns = DnsAnswers { caa: Some(vec![poison.into()]), ..DnsAnswers::default() };
             let text = render(&"example.com".parse().unwrap(), &Look { dns, now }, at);
             assert!(text.lines().all(|line| line.width() <= 80), "{text}");

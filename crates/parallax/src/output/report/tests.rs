@@ -33,7 +33,7 @@ pub(in crate::output) fn met(n: u8) -> Met {
 }
 
 fn seen(met: Met) -> Observation {
-    Observation { at: NOW, address: Some("192.0.2.10:443".parse().unwrap()), outcome: Outcome::Seen, met: Some(met) }
+    Observation::seen(NOW, Some("192.0.2.10:443".parse().unwrap()), met)
 }
 
 fn history(n: u8, days: u64) -> History {
