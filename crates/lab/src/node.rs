@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_client::{NodeVantage, VantagePoint, VantageUrl};
-use parallax_core::{DnsAnswers, Dnssec, Look, Observation, Outcome, ServiceId, VantageId};
+use parallax_core::{DnsAnswers, Dnssec, Look, Observation, ServiceId, VantageId};
 use parallax_node::{Node, NodeLimits, NodeSettings, Rate};
 use parallax_probe::{Roots, judge_chain};
 use parallax_proto::Descriptor;

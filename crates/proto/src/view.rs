@@ -266,6 +266,12 @@ impl View {
         if self.now.met.as_ref().is_some_and(|met| met.chain.first() != Some(&met.leaf) || self.now.address.is_none()) {
             return Err("a certificate that was seen needs an address and leads its own chain");
         }
+        if self.now.starttls.is_some() && self.service.scheme().upgrade().is_none() {
+            return Err("only a service that begins in the clear can offer an upgrade to TLS, or not");
+        }
+        if self.now.met.is_some() && self.now.lacks_upgrade() {
+            return Err("there is no certificate where the server did not begin TLS");
+        }
         if self.now.at > ahead {
             return Err("the look lies after the signature");
         }

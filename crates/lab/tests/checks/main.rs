@@ -8,3 +8,4 @@ mod ground;
 mod liars;
 mod rogue;
 mod silence;
+mod starttls;

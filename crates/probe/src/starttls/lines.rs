@@ -5,11 +5,12 @@ use super::machine::Stop;
 /// The longest reply line of SMTP, with its end (RFC 5321 section 4.5.3.1.5); that of POP3 is as long (RFC 1939 section 3).
 pub(super) const LONGEST_REPLY: usize = 512;
 
-/// Lengths of the lines in which a server speaks: `None` while the end is not there.
+/// The length of the first line with its end; `None` while that is not there. What can't become a line of text is told
+/// from one as soon as it comes.
 pub(super) fn length(buffered: &[u8], longest: usize) -> Result<Option<usize>, Stop> {
     match buffered.iter().position(|byte| *byte == b'\n') {
         Some(end) if end < longest => Ok(Some(end + 1)),
-        None if buffered.len() < longest => Ok(None),
+        None if buffered.len() < longest => text(buffered).map(|_| None),
         _ => Err(Stop::Nonsense),
     }
 }
@@ -41,6 +42,8 @@ mod tests {
         assert_eq!(length(b"220 abc\r\n", 8), Err(Stop::Nonsense));
         assert_eq!(length(b"220 abc", 8), Ok(None));
         assert_eq!(length(b"220 abcd", 8), Err(Stop::Nonsense));
+        assert_eq!(length(b"220 a\r", 8), Ok(None));
+        assert_eq!(length(b"\x15\x03", 8), Err(Stop::Nonsense));
     }
 
     #[test]

@@ -10,4 +10,5 @@ mod hostile;
 mod interop;
 mod looks;
 mod ssh;
+mod starttls;
 mod support;
