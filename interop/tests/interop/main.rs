@@ -15,6 +15,7 @@ mod hostile;
 mod lifecycle;
 mod readme;
 mod signatures;
+mod starttls;
 mod support;
 mod tls;
 mod walk;

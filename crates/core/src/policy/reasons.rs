@@ -92,7 +92,7 @@ fn main_reason(bench: &Bench<'_>, rule: Rule) -> String {
             let protocol = bench.evidence.service().scheme().protocol();
             format!(
                 "What answers you does not speak {protocol}; {} of {asked} asked meet {protocol} there.",
-                count(|sense| sense.looks)
+                count(|sense| sense.looks_now)
             )
         }
         Rule::MitmNearMe => format!(

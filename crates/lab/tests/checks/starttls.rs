@@ -136,6 +136,20 @@ async fn a_server_that_offers_it_to_nobody() {
     }
 }
 
+/// A server whose STARTTLS failed since the others looked is no attack: what they met before is asked for again.
+#[tokio::test]
+async fn repro_an_offer_that_has_gone_since_is_no_attack_near_me() {
+    let stage = Stage::open().await.unwrap();
+    for (number, offer) in (1..).zip([Starttls::NotOffered, Starttls::Refused]) {
+        let service = Service::of(&stage, Scheme::Smtp, &format!("gone-{number}.example"), number);
+        let site = stage.lab().open(service.address, Behaviour::without_starttls(Scheme::Smtp, offer)).await.unwrap();
+        for node in stage.nodes() {
+            node.looked(&service.id, &service.public(), site.address(), HOUR).await.unwrap();
+        }
+        assert_eq!(service.ends().await, (Undecided, Rule::NotEnough), "{offer:?}");
+    }
+}
+
 /// What a vantage point says of an upgrade is in its signed view, and in the answer about a dictated address.
 #[tokio::test]
 async fn a_look_at_a_dictated_address_tells_it_too() {
