@@ -273,8 +273,18 @@ impl Checker {
         look.boxed().shared()
     }
 
+    /// What looks for me.
+    pub(crate) fn prober(&self) -> &Prober {
+        &self.inner.prober
+    }
+
+    /// How long a check may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.inner.timeout
+    }
+
     /// Those who are asked. A draw takes a region that is not there yet before one that is.
-    fn draw(&self) -> Vec<Source> {
+    pub(crate) fn draw(&self) -> Vec<Source> {
         let all = &self.inner.vantages;
         let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
         let mut keyed: Vec<_> = all.iter().map(|vantage| (random::<8>(), vantage)).collect();
@@ -303,6 +313,11 @@ fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// What an answer must echo.
+pub(crate) fn nonce() -> String {
+    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// One vantage point's part of a check.
 struct Ask {
     inner: Arc<Inner>,
@@ -317,6 +332,9 @@ struct Ask {
 impl Ask {
     async fn run(self) -> Result<Answer, Failure> {
         let mut view = self.first_view().await?;
+        if outlives_its_record(view.content()) {
+            view = self.renewed(None).await?;
+        }
         let local = self.local.clone().await;
         if local.now.outcome == Outcome::NotTls && view.content().now.proved().is_some() && self.is_from_before(&view) {
             view = self.looked_again(view).await?;
@@ -395,7 +413,6 @@ impl Ask {
         max_age: Duration,
         address: Option<std::net::SocketAddr>,
     ) -> Result<Verified<View>, Missing> {
-        let nonce = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let question = Question {
             max_age,
             address: address.map(|address| address.ip()),
@@ -405,7 +422,7 @@ impl Ask {
                 .left()
                 .saturating_sub(Duration::from_millis(500))
                 .clamp(Duration::from_secs(1), LONGEST_WAIT),
-            nonce: Some(nonce),
+            nonce: Some(nonce()),
             ..Question::about(self.service.clone())
         };
         let answer = self.vantage.view(question, self.deadline);
@@ -461,6 +478,13 @@ fn counted(answer: Option<Result<Verified<View>, Missing>>) -> Result<Option<Ver
 fn differing_address(local: &Observation, view: &View) -> Option<std::net::SocketAddr> {
     let (mine, other) = (local.proved()?, view.now.proved()?);
     if other.shows(mine.key) { None } else { local.address }
+}
+
+/// Whether a look is told again after the owner's record in it has run out. Nodes look anew by themselves; for one that
+/// does not, the deleted record would go on vouching.
+fn outlives_its_record(view: &View) -> bool {
+    let remembers = view.authority.iter().any(|entry| !entry.record.is_empty());
+    view.dns.record_life(remembers).is_some_and(|life| age(view) > life + NODE_RESTS)
 }
 
 /// How old the look of a view was when the view was made.

@@ -184,6 +184,11 @@ pub struct History {
 }
 
 impl History {
+    /// Whether a record that authorised somebody was ever read.
+    pub fn remembers_record(&self) -> bool {
+        self.authority.iter().any(|entry| !entry.record.is_empty())
+    }
+
     /// Takes in one look. A failed look extends no span; a failed lookup no record.
     pub fn absorb(&mut self, look: &Look) {
         let at = look.now.at;

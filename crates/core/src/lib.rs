@@ -8,6 +8,7 @@ mod text;
 
 mod accepted;
 mod dns;
+mod dns_name;
 mod evidence;
 mod history;
 mod host_key;
@@ -16,6 +17,7 @@ mod mail;
 mod notary;
 mod observation;
 mod policy;
+mod record_kind;
 mod rows;
 mod scheme;
 mod service;
@@ -24,7 +26,11 @@ mod time;
 mod verdict;
 
 pub use accepted::{Accepted, BadPattern, HostPattern, OwnWord, Touched};
-pub use dns::{BadTlsa, DnsAnswers, DnsSet, Dnssec, Record, Tlsa, parse_ca_auth};
+pub use dns::{
+    BadCaAuth, BadTlsa, DnsAnswers, DnsSet, Dnssec, LARGEST_DNS_SET, LONGEST_RECORD_LIFE, MAX_AUTHORISED_KEYS,
+    MAX_DNS_RECORDS, MAX_IGNORED, Record, Tlsa, parse_ca_auth,
+};
+pub use dns_name::{BadDnsName, DnsName};
 pub use evidence::{Asked, Evidence, Testimony};
 pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, MAX_TURNS, Timespan, Turn};
 pub use host_key::{BadHostKeyKind, HostKey, HostKeyKind, LONGEST_HOST_KEY};
@@ -33,6 +39,7 @@ pub use mail::{MAX_RELAYS, MailRoute, Relay, RouteStanding, RouteVote, decide_ma
 pub use notary::{Md5Span, NotaryTestimony};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa, Starttls};
 pub use policy::{BadShare, Policy, Share, compare, least_asked};
+pub use record_kind::{BadRecordKind, RecordKind};
 pub use rows::LegacyRow;
 pub use scheme::Scheme;
 pub use service::{BadService, Host, ServiceId};

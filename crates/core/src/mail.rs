@@ -140,7 +140,7 @@ impl RouteStanding {
                 "{agree} of {asked} asked are told the same MX records; more than half, and at least 2, are needed"
             )),
             (false, differ) => Some(format!(
-                "{differ} of {asked} asked are told other MX records than you, and {agree} the same: your DNS may lead mail elsewhere"
+                "{differ} of {asked} asked are told other MX records than you, {agree} the same: your DNS may lead mail elsewhere"
             )),
         }
     }

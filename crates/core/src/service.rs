@@ -207,7 +207,7 @@ fn parse_port(text: &str) -> Result<u16, BadService> {
     text.parse().ok().filter(|port| *port != 0).ok_or_else(bad)
 }
 
-fn parse_host(text: &str) -> Result<Host, BadService> {
+pub(crate) fn parse_host(text: &str) -> Result<Host, BadService> {
     if text.is_empty() {
         return Err(BadService::Empty);
     }

@@ -14,6 +14,7 @@
 mod chain;
 mod clock;
 mod dns;
+mod names;
 mod prober;
 mod roots;
 mod settings;
@@ -24,7 +25,7 @@ mod target;
 mod tls;
 
 pub use chain::{BadChain, ChainFacts, judge_chain};
-pub use dns::UnknownType;
+pub use names::registrable;
 pub use prober::Prober;
 pub use roots::Roots;
 pub use settings::{Admission, Limits, ProbeError, ProbeSettings, Validation};

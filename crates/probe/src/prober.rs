@@ -5,13 +5,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
-use parallax_core::{DnsSet, Host, HostKey, Look, Met, Observation, Outcome, Scheme, ServiceId, Starttls, Timestamp};
+use parallax_core::{
+    DnsName, DnsSet, Host, HostKey, Look, Met, Observation, Outcome, RecordKind, Scheme, ServiceId, Starttls, Timestamp,
+};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::chain::judge_chain;
 use crate::clock;
-use crate::dns::{Asker, KeyRecords, Questions, UnknownType, dns_set, literal, parse_kind};
+use crate::dns::{Asker, KeyRecords, Questions, dns_set, literal};
 use crate::roots::Roots;
 use crate::settings::{ProbeError, ProbeSettings};
 use crate::ssh;
@@ -63,9 +65,14 @@ impl Prober {
         }
     }
 
-    /// The answer for one name and record type, given by its mnemonic (`A`, `MX`, `TLSA`, …). Failures are response codes.
-    pub async fn dns(&self, name: &str, kind: &str) -> Result<DnsSet, UnknownType> {
-        Ok(dns_set(&self.inner.asker, name, parse_kind(kind)?).await)
+    /// Whether the target policy lets strangers ask DNS about this name.
+    pub fn allows_name(&self, name: &DnsName) -> bool {
+        self.inner.settings.targets.allows_name(name)
+    }
+
+    /// What DNS says of one name and record type: the resolver, not this machine's hosts file. Failures are response codes.
+    pub async fn dns(&self, name: &DnsName, kind: RecordKind) -> DnsSet {
+        dns_set(&self.inner.asker, name, kind).await
     }
 }
 
@@ -87,11 +94,12 @@ impl Inner {
         let a = timeout_at(deadline, questions.a()).map(|a| a.ok().flatten()).shared();
         let aaaa = timeout_at(deadline, questions.aaaa()).map(|aaaa| aaaa.ok().flatten()).shared();
         let records = async {
-            match service.scheme() {
+            let records = match service.scheme() {
                 // These records speak of certificates.
                 Scheme::Ssh => KeyRecords::unknown(),
                 _ => timeout_at(deadline, questions.key_records()).await.unwrap_or_else(|_| KeyRecords::unknown()),
-            }
+            };
+            (records, Instant::now())
         };
         let observing = async {
             match dictated {
@@ -103,8 +111,8 @@ impl Inner {
                 }
             }
         };
-        let (a, aaaa, records, now) = tokio::join!(a.clone(), aaaa.clone(), records, observing);
-        Look { dns: records.with_addresses(a, aaaa), now }
+        let (a, aaaa, (records, read), now) = tokio::join!(a.clone(), aaaa.clone(), records, observing);
+        Look { dns: records.aged(read.elapsed()).with_addresses(a, aaaa), now }
     }
 
     /// Tries the addresses as they come, until one can be connected to.

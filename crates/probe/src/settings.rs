@@ -74,7 +74,7 @@ pub struct Limits {
     pub certificate_bytes: usize,
     /// CNAMEs followed for one question. Default 8.
     pub cnames: usize,
-    /// Records kept of one answer. Default 64.
+    /// Addresses kept of one answer. Default 64.
     pub dns_records: usize,
     /// Names asked on the way up to the registrable domain; a name deeper than this has no record that can be found.
     /// Default 16.

@@ -450,7 +450,7 @@ fn one_kind_of_document_is_not_another() {
         format: "parallax-dns/1".into(),
         vantage: vantage.id,
         region: None,
-        name: "example.com".into(),
+        name: "example.com".parse().unwrap(),
         nonce: None,
         issued_at: NOW,
         valid_until: NOW,

@@ -96,6 +96,7 @@ fn dns() -> DnsAnswers {
         tlsa: Some(vec![]),
         caa: Some(vec![]),
         dnssec: Dnssec::Insecure,
+        ..DnsAnswers::default()
     }
 }
 

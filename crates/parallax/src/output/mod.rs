@@ -2,6 +2,7 @@
 
 mod advice;
 mod escape;
+mod mail;
 mod report;
 mod seen;
 mod table;
@@ -14,6 +15,7 @@ use crate::failure::Failure;
 
 pub(crate) use advice::NO_VANTAGE;
 pub(crate) use escape::{escape, quote_toml};
+pub(crate) use mail::render as render_mail;
 pub(crate) use report::{Shown, ShownFailure, ShownNotary, ShownView, line, render};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};

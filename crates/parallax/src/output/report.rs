@@ -271,11 +271,11 @@ fn is_in_the_clear(shown: &Shown<'_>) -> bool {
     shown.verdict.rule == Rule::NotEnough && shown.local.now.lacks_upgrade() && !met
 }
 
-fn shout(decision: Decision) -> String {
+pub(super) fn shout(decision: Decision) -> String {
     decision.as_str().to_ascii_uppercase()
 }
 
-fn style_of(decision: Decision) -> Style {
+pub(super) fn style_of(decision: Decision) -> Style {
     match decision {
         Decision::Trusted => GREEN,
         Decision::Distrusted => RED,

@@ -49,6 +49,8 @@ pub(crate) fn look(leaf: u32, ms: i64) -> Look {
         tlsa: Some(vec![Tlsa { usage: 3, selector: 1, matching: 1, data: print(leaf).as_bytes().to_vec() }]),
         caa: Some(vec!["0 issue \"example.net\"".into()]),
         dnssec: parallax_core::Dnssec::Secure,
+        ignored: vec!["_ca-auth.example.com: x".into()],
+        record_ttl_secs: Some(60),
     };
     let address = Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), 443));
     Look { dns, now: Observation::seen(at(ms), address, met) }
