@@ -70,7 +70,8 @@ fn openldap_with_and_without() {
     let keeper = Keeper::new();
     let server = slapd(Some(&keeper.self_signed("site", P256)));
     expect_seen(&keeper, &format!("ldap://{}", server.address(0)));
-    expect_clear(&format!("ldap://{}", slapd(None).address(0)));
+    let clear = slapd(None);
+    expect_clear(&format!("ldap://{}", clear.address(0)));
 }
 
 #[test]
@@ -83,7 +84,8 @@ fn postgresql_with_and_without() {
     let keeper = Keeper::new();
     let server = postgres(&programs, Some(&keeper.self_signed("site", P256)));
     expect_seen(&keeper, &format!("postgres://{}", server.address(0)));
-    expect_clear(&format!("postgres://{}", postgres(&programs, None).address(0)));
+    let clear = postgres(&programs, None);
+    expect_clear(&format!("postgres://{}", clear.address(0)));
 }
 
 /// Postfix takes STARTTLS out of its answer towards chosen addresses, as somebody on their way would.

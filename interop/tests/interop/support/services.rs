@@ -31,14 +31,7 @@ impl Service {
         for _ in 0..TRIES {
             let place = tempfile::tempdir().unwrap();
             std::fs::set_permissions(place.path(), Permissions::from_mode(0o755)).unwrap();
-            let mut held = Vec::new();
-            let ports = [(); PORTS].map(|()| {
-                let port = free_port();
-                // The next one is another.
-                held.push(std::net::TcpListener::bind(("127.0.0.1", port)).unwrap());
-                port
-            });
-            drop(held);
+            let ports = [(); PORTS].map(|()| free_port());
             let mut process = Running::start(&mut start(place.path(), ports));
             if ports.iter().all(|port| is_open(*port, &mut process)) {
                 return Self { _process: process, _place: place, ports: ports.to_vec() };
