@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use parallax_core::{
-    Asked, Authority, CaId, DnsAnswers, Evidence, Fingerprint, History, Look, Met, Observation, Outcome, Policy,
-    PublicCa, Record, Testimony, Timespan, Timestamp, VantageId,
+    Asked, Authority, CaId, DnsAnswers, Evidence, Fingerprint, History, Look, Met, Observation, Policy, PublicCa,
+    Record, Testimony, Timespan, Timestamp, VantageId,
 };
 
 use crate::measure::{cpu_us, each, heading, in_turn, line};

@@ -43,7 +43,7 @@ impl World {
             let added = tokio::task::block_in_place(|| home.run(&["vantage", "add", &node.url().to_string()]));
             assert_eq!(added.status, 0, "{added:?}");
         }
-        Self { lab, home, relays, nodes: nodes }
+        Self { lab, home, relays, nodes }
     }
 
     fn run(&self, arguments: &[&str]) -> Run {
