@@ -57,7 +57,7 @@ impl MailRoute {
     /// The relays that a sender would try for mail to `domain`, the preferred first, at most [`MAX_RELAYS`].
     pub fn relays(&self, domain: &str) -> Vec<Relay> {
         match self {
-            MailRoute::Relays(relays) => relays.iter().take(MAX_RELAYS).cloned().collect(),
+            MailRoute::Relays(relays) => distinct(relays).take(MAX_RELAYS).cloned().collect(),
             MailRoute::Itself => vec![Relay { preference: 0, host: domain.to_owned() }],
             MailRoute::Nowhere | MailRoute::NoSuchName | MailRoute::Unknown(_) => Vec::new(),
         }
@@ -66,7 +66,7 @@ impl MailRoute {
     /// How many relays are not checked.
     pub fn left_out(&self) -> usize {
         match self {
-            MailRoute::Relays(relays) => relays.len().saturating_sub(MAX_RELAYS),
+            MailRoute::Relays(relays) => distinct(relays).count().saturating_sub(MAX_RELAYS),
             _ => 0,
         }
     }
@@ -74,6 +74,12 @@ impl MailRoute {
     fn is_known(&self) -> bool {
         !matches!(self, MailRoute::Unknown(_))
     }
+}
+
+/// Each host once, however often it is named: one name must not make many connections.
+fn distinct(relays: &[Relay]) -> impl Iterator<Item = &Relay> {
+    let mut hosts = BTreeSet::new();
+    relays.iter().filter(move |relay| hosts.insert(relay.host.as_str()))
 }
 
 fn parse(record: &str) -> Option<Relay> {
@@ -196,6 +202,9 @@ mod tests {
         let found = MailRoute::read("NOERROR", &many);
         assert_eq!((found.relays("x").len(), found.left_out()), (16, 984));
         assert_eq!(found.relays("x").last().unwrap().host, "mx15.example");
+        let same: Vec<String> = (0..1000).map(|n| format!("{n} victim.example.")).collect();
+        let found = MailRoute::read("NOERROR", &same);
+        assert_eq!((hosts(&found), found.left_out()), (vec!["victim.example".to_owned()], 0));
     }
 
     fn vote(region: &str, route: Option<&MailRoute>) -> RouteVote {

@@ -268,7 +268,8 @@ fn conclusion(shown: &Shown<'_>) -> String {
 /// Whether a server that would not begin TLS with me begins it with nobody, so that there is nothing to compare.
 fn is_in_the_clear(shown: &Shown<'_>) -> bool {
     let met = shown.views.iter().any(|view| view.now.met.is_some());
-    shown.verdict.rule == Rule::NotEnough && shown.local.now.lacks_upgrade() && !met
+    let answered = shown.verdict.counts.answered > 0;
+    shown.verdict.rule == Rule::NotEnough && shown.local.now.lacks_upgrade() && answered && !met
 }
 
 pub(super) fn shout(decision: Decision) -> String {

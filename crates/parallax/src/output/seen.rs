@@ -16,7 +16,8 @@ pub(crate) fn render(service: &ServiceId, look: &Look, now: Timestamp) -> String
     let address = look.now.address.map_or_else(|| "no address".to_owned(), |address| address.to_string());
     push(&mut text, "service", &service.to_string());
     push(&mut text, "address", &address);
-    push(&mut text, "outcome", &format!("{} ({})", look.now.outcome, look.now.outcome.sentence()));
+    let sentence = if look.now.lacks_upgrade() { "the server does not begin TLS" } else { look.now.outcome.sentence() };
+    push(&mut text, "outcome", &format!("{} ({sentence})", look.now.outcome));
     if let (Some(upgrade), Some(starttls)) = (service.scheme().upgrade(), look.now.starttls) {
         push(&mut text, upgrade, starttls_sentence(starttls));
     }
