@@ -347,6 +347,9 @@ impl Ask {
             view = self.renewed(None).await?;
         }
         let local = self.local.clone().await;
+        if local.now.outcome == Outcome::NotTls && view.content().now.proved().is_some() && self.is_from_before(&view) {
+            view = self.looked_again(view).await?;
+        }
         let mut there = None;
         if let Some(address) = differing_address(&local.now, view.content()) {
             (view, there) = self.cross_check(view, address).await?;
@@ -381,6 +384,13 @@ impl Ask {
         let Some(newer) = counted(again)? else { return Ok((view, there)) };
         self.compare(&view, &newer)?;
         Ok((newer, there))
+    }
+
+    /// Has a view looked at again that met TLS where I do not: the server may have ceased to speak it since.
+    async fn looked_again(&self, view: Verified<View>) -> Result<Verified<View>, Failure> {
+        let newer = self.renewed(None).await?;
+        self.compare(&view, &newer)?;
+        Ok(newer)
     }
 
     /// A look made for this check. A node rests between two looks, and answers with the one before meanwhile: where there

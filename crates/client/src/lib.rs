@@ -4,6 +4,7 @@ mod check;
 mod clock;
 mod gathered;
 mod http;
+mod mail;
 mod node;
 mod notary;
 mod notary_list;
@@ -14,6 +15,7 @@ mod url;
 mod vantage;
 
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT};
+pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};

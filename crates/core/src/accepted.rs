@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use crate::id::Fingerprint;
 use crate::observation::{Met, Observation};
-use crate::service::{BadService, Host, Scheme, ServiceId};
+use crate::scheme::Scheme;
+use crate::service::{BadService, Host, ServiceId};
 use crate::time::Timestamp;
 use crate::verdict::{Decision, Rule, Verdict};
 
@@ -210,7 +211,7 @@ serde_as_text!(HostPattern);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{CaId, Outcome, PublicCa};
+    use crate::observation::{CaId, PublicCa};
     use crate::verdict::Counts;
 
     const SINCE: Timestamp = Timestamp::from_unix_secs(1_700_000_000);
@@ -237,7 +238,7 @@ mod tests {
             scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
-        Observation { at: SINCE, address: None, outcome: Outcome::Seen, met: Some(met) }
+        Observation::seen(SINCE, None, met)
     }
 
     fn verdict(decision: Decision, rule: Rule) -> Verdict {

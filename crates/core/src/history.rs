@@ -332,7 +332,7 @@ mod tests {
             scts: None,
         };
         let address = Some(SocketAddr::from(([192, 0, 2, 10], 443)));
-        let now = Observation { at: at(ms), address, outcome: Outcome::Seen, met: Some(met) };
+        let now = Observation::seen(at(ms), address, met);
         Look { dns: DnsAnswers::default(), now }
     }
 

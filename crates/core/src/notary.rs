@@ -79,7 +79,7 @@ mod tests {
     use crate::evidence::Testimony;
     use crate::history::{History, Timespan};
     use crate::id::Fingerprint;
-    use crate::observation::{CaId, Look, Met, Observation, Outcome, PublicCa};
+    use crate::observation::{CaId, Look, Met, Observation, PublicCa};
     use crate::policy::{Policy, Share};
     use crate::verdict::{Decision, Rule, Verdict};
 
@@ -121,10 +121,7 @@ mod tests {
             scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
-        Look {
-            dns: DnsAnswers::default(),
-            now: Observation { at: NOW, address: None, outcome: Outcome::Seen, met: Some(met) },
-        }
+        Look { dns: DnsAnswers::default(), now: Observation::seen(NOW, None, met) }
     }
 
     fn evidence() -> Evidence {

@@ -5,6 +5,7 @@
 //! the network it is in ([`parallax_core::Network`]).
 
 mod certificate;
+mod clear;
 mod ct;
 mod dns;
 mod error;

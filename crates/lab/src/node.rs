@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_client::{NodeVantage, VantagePoint, VantageUrl};
-use parallax_core::{DnsAnswers, Look, Observation, Outcome, ServiceId, VantageId};
+use parallax_core::{DnsAnswers, Look, Observation, ServiceId, VantageId};
 use parallax_node::{Node, NodeLimits, NodeSettings, Rate};
 use parallax_probe::{Roots, judge_chain};
 use parallax_proto::Descriptor;
@@ -136,7 +136,7 @@ impl LabNode {
     ) -> Result<(), LabError> {
         let moment = now().minus(ago);
         let met = judge_chain(certificate.chain(), service, &self.roots, moment)?.met("TLSv1.3", true);
-        let observation = Observation { at: moment, address: Some(at), outcome: Outcome::Seen, met: Some(met) };
+        let observation = Observation::seen(moment, Some(at), met);
         let look = Look { dns: bare_dns(at), now: observation };
         self.node.store().record(service, look).await?;
         Ok(())

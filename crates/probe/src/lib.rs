@@ -21,6 +21,7 @@ mod prober;
 mod roots;
 mod settings;
 mod ssh;
+mod starttls;
 mod suite;
 mod target;
 mod tls;

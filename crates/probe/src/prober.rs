@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use parallax_core::{
     DnsAnswers, DnsName, DnsSet, Fingerprint, Host, HostKey, Look, Met, Observation, Outcome, RecordKind, Scheme, Scts,
-    ServiceId, Timestamp,
+    ServiceId, Starttls, Timestamp,
 };
 use rustls_pki_types::CertificateDer;
 use tokio::net::TcpStream;
@@ -19,6 +19,7 @@ use crate::ct::{CtLogs, count_scts, judge_scts};
 use crate::dns::{Asker, KeyRecords, Questions, dns_set, literal};
 use crate::settings::{ProbeError, ProbeSettings};
 use crate::ssh;
+use crate::starttls;
 use crate::tls::{Handshaker, Shown, Unseen, connect, sight};
 
 /// Looks. Cheap to clone; all clones share one resolver and one TLS configuration.
@@ -147,17 +148,19 @@ impl Inner {
     }
 
     async fn visit(&self, service: &ServiceId, to: SocketAddr, deadline: Instant) -> Visit {
+        let mut learnt = None;
         let visiting = async {
             match self.open(to).await {
                 Err(outcome) => Visit::unconnected(to, outcome),
-                Ok(stream) => match timeout_at(deadline, self.meet(service, to, stream, deadline)).await {
+                Ok(stream) => match timeout_at(deadline, self.meet(service, to, stream, deadline, &mut learnt)).await {
                     Ok(shown) => Visit::connected(to, shown),
                     Err(_) => Visit::connected(to, Err(Outcome::Timeout)),
                 },
             }
         };
         // Both limits end the connection by dropping it.
-        timeout_at(deadline, visiting).await.unwrap_or_else(|_| Visit::unconnected(to, Outcome::Timeout))
+        let visit = timeout_at(deadline, visiting).await.unwrap_or_else(|_| Visit::unconnected(to, Outcome::Timeout));
+        Visit { starttls: learnt, ..visit }
     }
 
     /// The one place that connects: the address is judged and connected to in one breath.
@@ -175,31 +178,45 @@ impl Inner {
         to: SocketAddr,
         stream: TcpStream,
         deadline: Instant,
+        learnt: &mut Option<Starttls>,
     ) -> Result<Seen, Outcome> {
         let limits = &self.settings.limits;
         match service.scheme() {
-            Scheme::Tls => self.meet_tls(service, to, stream).await.map(Seen::Tls),
             Scheme::Ssh => {
                 // The address was judged and admitted for this look.
                 let again = || connect(to, self.settings.source, limits.connect);
                 ssh::meet(stream, again, limits, deadline).await.map(Seen::Ssh)
             }
-            _ => Err(Outcome::Unsupported),
+            _ => self.meet_tls(service, to, stream, learnt).await.map(Seen::Tls),
         }
     }
 
     /// By rustls; where that can't be, the old way on a second connection to the same address.
-    async fn meet_tls(&self, service: &ServiceId, to: SocketAddr, mut stream: TcpStream) -> Result<Shown, Outcome> {
+    async fn meet_tls(
+        &self,
+        service: &ServiceId,
+        to: SocketAddr,
+        mut stream: TcpStream,
+        learnt: &mut Option<Starttls>,
+    ) -> Result<Shown, Outcome> {
         let limits = &self.settings.limits;
+        starttls::upgrade(&mut stream, service.scheme(), learnt).await?;
         let unseen = match self.handshaker.shake(&mut stream, service, to.ip(), limits).await {
             Ok(shown) => return Ok(shown),
+            // After a go-ahead only TLS may come, and it makes no difference whether it is late by a packet.
+            Err(Unseen { outcome: Outcome::NotTls, .. }) if learnt.is_some() => return Err(Outcome::Malformed),
             Err(Unseen { outcome, try_old: false }) => return Err(outcome),
             Err(unseen) => unseen,
         };
         drop(stream);
-        let mut stream = self.open(to).await.map_err(|_| unseen.outcome)?;
         // Only what was seen counts; why it was not seen is what the better client met.
-        sight(&mut stream, service, limits).await.map_err(|_| unseen.outcome)
+        self.sight(service, to).await.map_err(|_| unseen.outcome)
+    }
+
+    async fn sight(&self, service: &ServiceId, to: SocketAddr) -> Result<Shown, Outcome> {
+        let mut stream = self.open(to).await?;
+        starttls::upgrade(&mut stream, service.scheme(), &mut None).await?;
+        sight(&mut stream, service, &self.settings.limits).await
     }
 }
 
@@ -244,21 +261,22 @@ fn scts(
 struct Visit {
     address: Option<SocketAddr>,
     connected: bool,
+    starttls: Option<Starttls>,
     shown: Result<Seen, Outcome>,
 }
 
 impl Visit {
     fn nowhere() -> Self {
-        Self { address: None, connected: false, shown: Err(Outcome::NoAddress) }
+        Self { address: None, connected: false, starttls: None, shown: Err(Outcome::NoAddress) }
     }
 
     fn unconnected(to: SocketAddr, outcome: Outcome) -> Self {
         let address = (outcome != Outcome::NotAllowed).then_some(to);
-        Self { address, connected: false, shown: Err(outcome) }
+        Self { address, connected: false, starttls: None, shown: Err(outcome) }
     }
 
     fn connected(to: SocketAddr, shown: Result<Seen, Outcome>) -> Self {
-        Self { address: Some(to), connected: true, shown }
+        Self { address: Some(to), connected: true, starttls: None, shown }
     }
 
     /// Of several failures the first at an address that was tried is told; else that none was allowed.
@@ -268,12 +286,13 @@ impl Visit {
 }
 
 fn conclude(service: &ServiceId, visit: Visit, settings: &ProbeSettings) -> Observation {
-    let Visit { address, shown, .. } = visit;
+    let Visit { address, starttls, shown, .. } = visit;
     let at = clock::now();
-    match shown.and_then(|seen| seen.met(service, settings, at).ok_or(Outcome::Malformed)) {
-        Ok(met) => Observation { at, address, outcome: Outcome::Seen, met: Some(met) },
+    let observation = match shown.and_then(|seen| seen.met(service, settings, at).ok_or(Outcome::Malformed)) {
+        Ok(met) => Observation::seen(at, address, met),
         Err(outcome) => Observation::failed(at, address, outcome),
-    }
+    };
+    observation.with_starttls(starttls)
 }
 
 fn addresses<T>(found: Option<Vec<T>>, address: impl Fn(T) -> IpAddr) -> Vec<IpAddr> {

@@ -291,6 +291,12 @@ impl View {
         if scts.is_some_and(|scts| !scts.is_coherent(ahead)) {
             return Err("the counts and moments of the certificate's SCTs contradict each other or the signature's");
         }
+        if self.now.starttls.is_some() && self.service.scheme().upgrade().is_none() {
+            return Err("only a service that begins in the clear can offer an upgrade to TLS, or not");
+        }
+        if self.now.met.is_some() && self.now.lacks_upgrade() {
+            return Err("there is no certificate where the server did not begin TLS");
+        }
         if self.now.at > ahead {
             return Err("the look lies after the signature");
         }

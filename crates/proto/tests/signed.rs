@@ -10,7 +10,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
 use parallax_core::{
     CaId, DnsAnswers, Fingerprint, HostKey, HostKeyKind, Md5Fingerprint, Met, Observation, Outcome, PublicCa, Scts,
-    ServiceId, Signer, SigningFailed, Suite, Timespan, Timestamp, VantageId,
+    ServiceId, Signer, SigningFailed, Starttls, Suite, Timespan, Timestamp, VantageId,
 };
 use parallax_proto::{
     BadSignature, Descriptor, DescriptorError, DnsReply, Expected, Question, Signed, StatementKey, View, ViewError,
@@ -145,12 +145,7 @@ impl Vantage {
             issued_at: NOW,
             valid_until: NOW.plus(seconds(300)),
             dns: DnsAnswers { ca: Some(vec![]), ..Default::default() },
-            now: Observation {
-                at: NOW.minus(seconds(3)),
-                address: Some("192.0.2.10:443".parse().unwrap()),
-                outcome: Outcome::Seen,
-                met: Some(met),
-            },
+            now: Observation::seen(NOW.minus(seconds(3)), Some("192.0.2.10:443".parse().unwrap()), met),
             history: vec![span(1, 100, 3)],
             authority: vec![],
         }
@@ -214,6 +209,39 @@ fn host_keys_of_an_ssh_view_are_what_they_say() {
     }
     let tls = vantage.signed(|view| view.now.met.as_mut().unwrap().host_keys = vec![host_key(HostKeyKind::Rsa)]);
     assert!(matches!(vantage.verify(tls), Err(ViewError::Malformed(_))), "a certificate has no host keys");
+}
+
+/// What is said of an upgrade to TLS must fit the service and the rest of the look; a view that says nothing of it is one
+/// of before.
+#[test]
+fn an_upgrade_to_tls_fits_the_rest_of_the_view() {
+    let vantage = Vantage::new(7);
+    for (service, starttls, seen, sound) in [
+        ("smtp://example.com", None, true, true),
+        ("smtp://example.com", Some(Starttls::Offered), true, true),
+        ("smtp://example.com", Some(Starttls::NotOffered), true, false),
+        ("smtp://example.com", Some(Starttls::Refused), true, false),
+        ("smtp://example.com", Some(Starttls::NotOffered), false, true),
+        ("smtp://example.com", Some(Starttls::Offered), false, true),
+        ("smtp://example.com", None, false, true),
+        ("tls://example.com", Some(Starttls::Offered), true, false),
+        ("tls://example.com", Some(Starttls::NotOffered), false, false),
+        ("ssh://example.com", Some(Starttls::NotOffered), false, false),
+    ] {
+        let service: ServiceId = service.parse().unwrap();
+        let signed = vantage.signed(|view| {
+            view.service = service.clone();
+            if !seen {
+                view.now = Observation::failed(view.now.at, view.now.address, Outcome::NotTls);
+            }
+            view.now.starttls = starttls;
+        });
+        let question = Question { service: service.clone(), ..question() };
+        let expected =
+            Expected { vantage: vantage.id, statement_key: vantage.statement_key(), question: &question, now: NOW };
+        let read = View::verify(&PureRust, &expected, signed);
+        assert_eq!(read.is_ok(), sound, "{service} {starttls:?}: {:?}", read.err());
+    }
 }
 
 fn print(n: u8) -> Fingerprint {

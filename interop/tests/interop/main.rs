@@ -16,6 +16,7 @@ mod hostile;
 mod lifecycle;
 mod readme;
 mod signatures;
+mod starttls;
 mod support;
 mod tls;
 mod walk;

@@ -100,6 +100,8 @@ pub(super) struct Sense {
     pub(super) word: Word,
     /// It has a look of its own.
     pub(super) looks: bool,
+    /// That look is fresh: a server may have ceased to speak TLS, or STARTTLS failed it, since an older one.
+    pub(super) looks_now: bool,
     /// It has a look of its own, or saw my key within a day.
     pub(super) counts: bool,
     /// Its look shows my key; or its look failed and it saw my key within a day.
@@ -120,7 +122,8 @@ pub(super) struct Sense {
 impl Sense {
     /// What can be said without a proved key of my own: only that others met TLS.
     fn without_mine(view: &Testimony) -> Self {
-        Self { looks: view.look.now.proved().is_some(), ..Self::default() }
+        let looks = view.look.now.proved().is_some();
+        Self { looks, looks_now: looks && is_fresh(view), ..Self::default() }
     }
 
     fn of(evidence: &Evidence, mine: &Mine<'_>, view: &Testimony, conditions: Conditions, now: Timestamp) -> Self {
@@ -160,6 +163,7 @@ impl Sense {
                 (false, false) => Word::Aside,
             },
             looks: look.is_some(),
+            looks_now: look.is_some() && is_fresh(view),
             counts: look.is_some() || remembered,
             shows_mine: shown || (look.is_none() && remembered),
             remembers_long: memory.remembers_long(key),
@@ -394,7 +398,7 @@ impl<'a> Bench<'a> {
 
     fn rule_without_key(&self) -> (Decision, Rule) {
         let not_tls = self.evidence.local().now.outcome == Outcome::NotTls;
-        if self.conditions.allows(Condition::NotTlsHere, not_tls) && self.most(|sense| sense.looks) {
+        if self.conditions.allows(Condition::NotTlsHere, not_tls) && self.most(|sense| sense.looks_now) {
             (Decision::Distrusted, Rule::MitmNearMe)
         } else {
             (Decision::Undecided, Rule::NotEnough)
@@ -445,7 +449,7 @@ pub(super) fn is_settled(evidence: &Evidence, accept_private: bool, open: &[Vant
     match (decision, rule) {
         // With too few looks heard, an open one may yet be the look that turns a kept key into a question.
         (_, Rule::StablePrivate) => false,
-        (Decision::Distrusted, _) if bench.mine.is_none() => reach.surely(|sense| sense.looks),
+        (Decision::Distrusted, _) if bench.mine.is_none() => reach.surely(|sense| sense.looks_now),
         (Decision::Distrusted, _) => reach.surely(|sense| sense.word == Word::Against),
         (Decision::Trusted, _) => {
             reach.surely(|sense| sense.word == Word::For)
@@ -479,7 +483,7 @@ impl Reach<'_> {
         let bench = self.bench;
         let Some(mine) = &bench.mine else {
             let not_tls = bench.evidence.local().now.outcome == Outcome::NotTls;
-            return !not_tls || !self.may_become_most(|sense| sense.looks);
+            return !not_tls || !self.may_become_most(|sense| sense.looks_now);
         };
         if self.may_become_most(|sense| sense.word == Word::Against) {
             return false;

@@ -69,7 +69,7 @@ mod tests {
             return Look { dns: DnsAnswers::default(), now: Observation::failed(NOW, None, Outcome::Timeout) };
         };
         let address = Some("192.0.2.10:22".parse().unwrap());
-        let now = Observation { at: NOW, address, outcome: Outcome::Seen, met: Some(met) };
+        let now = Observation::seen(NOW, address, met);
         Look { dns: DnsAnswers { a: Some(vec!["192.0.2.10".parse().unwrap()]), ..DnsAnswers::default() }, now }
     }
 

@@ -10,6 +10,7 @@ mod mpic;
 mod quorum;
 mod reasons;
 mod unanimous;
+mod upgrade;
 
 use std::fmt;
 use std::str::FromStr;
@@ -99,6 +100,7 @@ impl Policy {
             Policy::Unanimous => unanimous::decide(evidence),
             Policy::Mpic => mpic::decide(evidence, now),
         };
+        verdict.reasons.extend(upgrade::others(evidence));
         self.take_notaries(evidence, &mut verdict);
         verdict
     }

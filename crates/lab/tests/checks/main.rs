@@ -9,3 +9,4 @@ mod liars;
 mod revocation;
 mod rogue;
 mod silence;
+mod starttls;

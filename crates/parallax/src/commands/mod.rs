@@ -9,6 +9,7 @@ pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod import;
 mod looking;
+mod mail;
 mod many;
 mod notaries;
 pub(crate) mod observe;

@@ -3,6 +3,7 @@
 mod advice;
 mod answers;
 mod escape;
+mod mail;
 mod report;
 mod scts;
 mod seen;
@@ -17,6 +18,7 @@ use crate::failure::Failure;
 pub(crate) use advice::NO_VANTAGE;
 pub(crate) use answers::render as render_answers;
 pub(crate) use escape::{escape, quote_toml};
+pub(crate) use mail::render as render_mail;
 pub(crate) use report::{Shown, ShownFailure, ShownNotary, ShownView, line, render};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};

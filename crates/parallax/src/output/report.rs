@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use parallax_core::{
-    Agreement, CaId, Decision, History, Look, Met, NotaryTestimony, Observation, ServiceId, Timestamp, VantageId,
-    Verdict, Word,
+    Agreement, CaId, Decision, History, Look, Met, NotaryTestimony, Observation, Rule, ServiceId, Starttls, Timestamp,
+    VantageId, Verdict, Word,
 };
 
-use super::advice::advice;
+use super::advice::{NO_UPGRADE, advice};
 use super::escape::escape;
 use super::table::{Cell, Column, render as render_table};
 use super::wrap::{Cut, wrap};
@@ -177,7 +177,15 @@ fn key_and_ca(look: &Observation) -> [Cell; 2] {
     match &look.met {
         Some(met) if met.proved => [Cell::new(met.key.short()), Cell::new(ca_name(met))],
         Some(met) => [Cell::new(format!("{}?", met.key.short())), Cell::new(ca_name(met))],
-        None => [Cell::styled("-", FAINT), Cell::styled(format!("({})", look.outcome), FAINT)],
+        None => [Cell::styled("-", FAINT), Cell::styled(format!("({})", why_no_key(look)), FAINT)],
+    }
+}
+
+fn why_no_key(look: &Observation) -> &'static str {
+    match look.starttls {
+        Some(Starttls::NotOffered) => "no TLS offered",
+        Some(Starttls::Refused) => "TLS refused",
+        _ => look.outcome.as_str(),
     }
 }
 
@@ -261,8 +269,16 @@ fn conclusion(shown: &Shown<'_>) -> String {
     for reason in &verdict.reasons {
         text.push_str(&wrap("  - ", &escape(reason)));
     }
-    text.push_str(&wrap("next: ", advice(verdict, is_silent)));
+    let next = if is_in_the_clear(shown) { NO_UPGRADE } else { advice(verdict, is_silent) };
+    text.push_str(&wrap("next: ", next));
     text
+}
+
+/// Whether a server that would not begin TLS with me begins it with nobody, so that there is nothing to compare.
+fn is_in_the_clear(shown: &Shown<'_>) -> bool {
+    let met = shown.views.iter().any(|view| view.now.met.is_some());
+    let answered = shown.verdict.counts.answered > 0;
+    shown.verdict.rule == Rule::NotEnough && shown.local.now.lacks_upgrade() && answered && !met
 }
 
 pub(super) fn shout(decision: Decision) -> String {

@@ -11,4 +11,5 @@ mod interop;
 mod looks;
 mod scts;
 mod ssh;
+mod starttls;
 mod support;

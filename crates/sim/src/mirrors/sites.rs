@@ -182,6 +182,7 @@ impl Site {
             ca_id,
             public_ca: PublicCa::Valid,
             host_keys: Vec::new(),
+            scts: None,
         };
         let dns = DnsAnswers {
             a: Some(vec![self.address.into()]),
@@ -190,7 +191,7 @@ impl Site {
             ..DnsAnswers::default()
         };
         let address = Some((std::net::IpAddr::from(self.address), 443).into());
-        Look { dns, now: Observation { at, address, outcome: Outcome::Seen, met: Some(met) } }
+        Look { dns, now: Observation::seen(at, address, met) }
     }
 }
 

@@ -128,16 +128,13 @@ impl Scenario {
     fn observation(&self, party: &Party, ago: Ago, address: Option<u8>, shown: Shown) -> Observation {
         let at = self.stamp(party, ago);
         let address = address.and_then(|place| self.addresses.get(usize::from(place))).map(|address| address.socket());
-        let met = match shown {
-            Shown::Certificate(place) => self.certificate(place).map(|certificate| self.met(place, certificate, at)),
-            Shown::Nothing(_) => None,
-        };
-        let outcome = match (shown, &met) {
-            (Shown::Nothing(outcome), _) => outcome,
-            (_, Some(_)) => Outcome::Seen,
-            (_, None) => Outcome::Malformed,
-        };
-        Observation { at, address, outcome, met }
+        match shown {
+            Shown::Nothing(outcome) => Observation::failed(at, address, outcome),
+            Shown::Certificate(place) => match self.certificate(place) {
+                Some(certificate) => Observation::seen(at, address, self.met(place, certificate, at)),
+                None => Observation::failed(at, address, Outcome::Malformed),
+            },
+        }
     }
 
     fn certificate(&self, place: u16) -> Option<&Certificate> {

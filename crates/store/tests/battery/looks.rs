@@ -54,7 +54,7 @@ pub(crate) fn look(leaf: u32, ms: i64) -> Look {
         record_ttl_secs: Some(60),
     };
     let address = Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), 443));
-    Look { dns, now: Observation { at: at(ms), address, outcome: Outcome::Seen, met: Some(met) } }
+    Look { dns, now: Observation::seen(at(ms), address, met) }
 }
 
 /// The same without a record, for histories in which only the spans matter.
