@@ -130,3 +130,19 @@ async fn somebodys_name_servers_are_asked_a_bounded_number_of_times() {
     assert!(answered >= 5 && busy > 0 && lab.dns().queries() <= answered, "{answered} {busy} {}", lab.dns().queries());
     assert!(ask(&node, "x.other.example", &[RecordKind::A]).await.is_ok(), "other domains are still asked about");
 }
+
+#[tokio::test]
+async fn each_type_counts_as_a_question_of_its_source() {
+    let lab = Lab::start().await.unwrap();
+    let node = lab.node_with(21, "eu-west", "RIPE", |settings| {
+        settings.limits.questions_per_source_network = parallax_node::Rate::new(1, 10);
+    });
+    let node = node.await.unwrap();
+    assert!(ask(&node, "one.example", &[RecordKind::A]).await.is_ok());
+    let before = lab.dns().queries();
+    match ask(&node, "all.example", &RecordKind::ALL).await {
+        Err(Missing::Refused { status: 429, detail }) => assert!(detail.unwrap().contains("each record type counts")),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(lab.dns().queries(), before, "nobody was asked for what was refused");
+}

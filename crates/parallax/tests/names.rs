@@ -183,6 +183,7 @@ async fn ca_auth_names_what_is_no_ca() {
         (&["--ca", "leaf.pem"], "is not a CA's"),
         (&["--ca", "empty.pem"], "no certificate in PEM form"),
         (&["--ca", "nowhere.pem"], "nowhere.pem: it can't be read"),
+        (&["--ca", "/dev/zero"], "/dev/zero: it is larger than 1 MiB"),
         (&["--ca", "ca.pem", "--port", "0"], "ports are 1 to 65535"),
         (&["--ca", "ca.pem", "--ttl", "soon"], "--ttl:"),
         (&[], "--ca"),

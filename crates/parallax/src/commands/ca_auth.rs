@@ -1,7 +1,9 @@
 //! `parallax ca-auth`: the records to publish so that a CA, and no other, may vouch for a name; and whether they are.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parallax_core::{DnsAnswers, DnsName, Fingerprint, MAX_AUTHORISED_KEYS, Timestamp};
@@ -23,7 +25,7 @@ const DEFAULT_TTL: Duration = Duration::from_secs(300);
 const LONGEST_TTL: u64 = i32::MAX as u64;
 
 /// A larger file is no list of CA certificates.
-const LARGEST_FILE: u64 = 1024 * 1024;
+const LARGEST_FILE: usize = 1024 * 1024;
 
 /// Runs the command.
 pub(crate) fn run(args: &CaAuthArgs, config: Option<&Path>) -> Result<u8, Failure> {
@@ -121,15 +123,14 @@ fn parse_port(text: &str) -> Result<u16, Failure> {
     port.ok_or_else(|| Failure::usage(format!("--port: {text:?} is not a port; ports are 1 to 65535")))
 }
 
-fn read(files: &[std::path::PathBuf], at: Timestamp) -> Result<Vec<CaCertificate>, Failure> {
+fn read(files: &[PathBuf], at: Timestamp) -> Result<Vec<CaCertificate>, Failure> {
     let mut cas: Vec<CaCertificate> = Vec::new();
     for file in files {
         let bad = |why: String| Failure::usage(format!("{}: {why}", file.display()));
-        let size = std::fs::metadata(file).map_err(|error| bad(format!("it can't be read: {error}")))?.len();
-        if size > LARGEST_FILE {
+        let content = read_bounded(file).map_err(|error| bad(format!("it can't be read: {error}")))?;
+        if content.len() > LARGEST_FILE {
             return Err(bad("it is larger than 1 MiB; a file of CA certificates in PEM form is wanted".into()));
         }
-        let content = std::fs::read(file).map_err(|error| bad(format!("it can't be read: {error}")))?;
         for ca in ca_certificates(&content, at).map_err(|why| bad(why.to_string()))? {
             if cas.iter().all(|known| known.key != ca.key) {
                 cas.push(ca);
@@ -143,6 +144,13 @@ fn read(files: &[std::path::PathBuf], at: Timestamp) -> Result<Vec<CaCertificate
         )));
     }
     Ok(cas)
+}
+
+/// At most one byte more than is taken: a device has no size to ask for before.
+fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(file)?.take(LARGEST_FILE as u64 + 1).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// What is published against what should be.
