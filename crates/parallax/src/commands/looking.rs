@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
+use parallax_core::plainly;
 use parallax_probe::{Limits, ProbeSettings, Prober, Roots, TargetPolicy, Validation};
 
 use crate::failure::Failure;
@@ -56,5 +57,6 @@ fn validation(choice: &DnssecChoice) -> Result<Validation, Failure> {
 }
 
 fn read(path: &Path, wanted: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::usage(format!("{} can't be read ({error}); {wanted}", path.display())))
+    std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("{} can't be read: {}; {wanted}", path.display(), plainly(&error))))
 }

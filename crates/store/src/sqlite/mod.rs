@@ -7,6 +7,7 @@ mod cache;
 mod connection;
 mod history;
 mod metrics;
+mod pages;
 mod readers;
 mod records;
 mod trouble;
@@ -30,7 +31,7 @@ use self::readers::Readers;
 use self::records::{RecordChange, RecordKey};
 use self::writer::{Command, Writer};
 use crate::error::StoreError;
-use crate::traits::{HistoryStore, Known, Listed, Listing, Record, Records, Version};
+use crate::traits::{Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, Record, Records, Version};
 
 /// The bounds of a [`SqliteStore`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,6 +164,10 @@ impl HistoryStore for SqliteStore {
         self.readers.read(Transaction::ListServices, move |connection| history::list(connection, &listing)).boxed()
     }
 
+    fn histories(&self, from: Option<Cursor>, limit: usize) -> BoxFuture<'_, Result<HistoryPage, StoreError>> {
+        self.readers.read(Transaction::ReadHistories, move |tx| pages::histories(tx, from, limit)).boxed()
+    }
+
     fn forget(&self, service: &ServiceId) -> BoxFuture<'static, Result<bool, StoreError>> {
         let written = self.change(service, ServiceChange::Forget);
         async move { Ok(written.await?.existed) }.boxed()
@@ -172,7 +177,7 @@ impl HistoryStore for SqliteStore {
 impl Records for SqliteStore {
     fn get(&self, namespace: &str, key: &str) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
         match RecordKey::new(namespace, key) {
-            Ok(key) => self.readers.read(Transaction::ReadRecord, move |tx| records::get(tx, &key)).boxed(),
+            Ok(key) => self.readers.read_singly(Transaction::ReadRecord, move |tx| records::get(tx, &key)).boxed(),
             Err(unfit) => future::err(unfit).boxed(),
         }
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use parallax_core::plainly;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -79,7 +80,7 @@ impl Writer {
         };
         let thread =
             thread::Builder::new().name("parallax-store".into()).spawn(move || worker.run()).map_err(|error| {
-                StoreError::Unavailable { transaction: Transaction::Open.name(), reason: error.to_string() }
+                StoreError::Unavailable { transaction: Transaction::Open.name(), reason: plainly(&error) }
             })?;
         Ok(Self { queue, shared, thread: Some(thread).into() })
     }
