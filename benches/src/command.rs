@@ -18,6 +18,7 @@ pub(crate) struct Ran {
 pub(crate) struct Running {
     pub(crate) child: Child,
     begun: Instant,
+    peak_bytes: u64,
 }
 
 /// The command as it was built beside this program.
@@ -36,15 +37,13 @@ fn home() -> PathBuf {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        Self { begun: Instant::now(), child: command.spawn().expect("a process") }
+        Self { begun: Instant::now(), child: command.spawn().expect("a process"), peak_bytes: 0 }
     }
 
     /// Waits for its end; it must do what it was told.
     pub(crate) fn end(mut self) -> Ran {
-        let mut peak_bytes = 0;
         let cpu = loop {
-            // Memory is told while it runs, CPU time until somebody has asked how it ended.
-            peak_bytes = peak_bytes.max(self.peak().unwrap_or_default());
+            self.note_peak();
             match self.cpu() {
                 (true, cpu) => break cpu,
                 (false, _) => std::thread::sleep(Duration::from_millis(5)),
@@ -53,7 +52,12 @@ impl Running {
         let wall = self.begun.elapsed();
         let status = self.child.wait().expect("its end");
         assert!(status.success(), "{status}");
-        Ran { cpu, wall, peak_bytes }
+        Ran { cpu, wall, peak_bytes: self.peak_bytes }
+    }
+
+    /// Memory is told while it runs alone; CPU time until somebody has asked how it ended.
+    pub(crate) fn note_peak(&mut self) {
+        self.peak_bytes = self.peak_bytes.max(self.peak().unwrap_or_default());
     }
 
     fn peak(&self) -> Option<u64> {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::hint::black_box;
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime};
@@ -132,13 +132,18 @@ fn list(data: &str, what: &str, age: &str) {
     let begun = Instant::now();
     let mut running = Running::start(parallax(&arguments).stdout(Stdio::piped()));
     let mut output = BufReader::new(running.child.stdout.take().expect("its output"));
-    let mut first = Vec::new();
-    output.read_until(b'\n', &mut first).expect("a line");
-    let until_first = begun.elapsed();
-    let mut rest = Vec::new();
-    output.read_to_end(&mut rest).expect("the rest");
+    let (mut line_read, mut lines, mut until_first) = (String::new(), 0, Duration::ZERO);
+    while output.read_line(&mut line_read).expect("its output") > 0 {
+        if lines == 0 {
+            until_first = begun.elapsed();
+        }
+        if lines % 5000 == 0 {
+            running.note_peak();
+        }
+        lines += 1;
+        line_read.clear();
+    }
     let ran = running.end();
-    let lines = [first, rest].concat().iter().filter(|byte| **byte == b'\n').count();
     let seconds = |time: Duration| time.as_secs_f64();
     line(
         &format!("services list --older-than {age}: {what}"),

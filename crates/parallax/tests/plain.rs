@@ -34,7 +34,7 @@ fn no_message_ends_in_the_number_of_the_system() {
         (&["vantage", "import", "none.txt"], "there is no such file", "a file that this user may read"),
         (&["check", "--vantage", nobody, "127.0.0.1"], "there is no such file", "a file that this user may read"),
         (&["man", "--dir", "none"], "there is no such file or directory", "a directory that is there"),
-        (&["serve", "--data", "file/none"], "no directory", "name another one"),
+        (&["serve", "--data", "file/none"], "no directory", "belong to this user"),
         (&["serve", "--listen", &taken], "another program has that address and port", "name another address"),
         (&["serve", "--listen", "192.0.2.1:80"], "not an address of this machine", "name another address"),
     ] {

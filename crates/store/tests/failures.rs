@@ -350,6 +350,22 @@ async fn transactions_are_counted_by_name() {
     assert!(store.metrics().iter().all(|metrics| (metrics.seconds > 0.0) == (metrics.committed > 0)));
 }
 
+/// Whoever need not be answered at once may have more go into one commit.
+#[tokio::test]
+async fn writes_are_gathered_for_as_long_as_was_said() {
+    let (_directory, path) = directory();
+    let options = SqliteOptions { gather: Duration::from_secs(2), ..SqliteOptions::default() };
+    let store = SqliteStore::open_with(&path, &options).unwrap();
+    let mut answers = Vec::new();
+    for number in 0..100 {
+        answers.push(store.record(&service(&format!("host-{number}.example")), look(1, 0)));
+        // The writer has long begun with the first ones, if it does not wait.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(join_all(answers).await.iter().all(Result::is_ok));
+    assert_eq!(committed(&store, "write-history"), (1, 0));
+}
+
 /// Group commit: what waits together is committed together.
 #[tokio::test]
 async fn waiting_writes_share_a_transaction() {

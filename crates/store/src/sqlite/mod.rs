@@ -40,6 +40,9 @@ pub struct SqliteOptions {
     pub queue: usize,
     /// Writes in one transaction, at most. 1,000.
     pub batch: usize,
+    /// How long the writer waits for more writes before it begins a transaction: none. Where nobody waits for the answer
+    /// to one write (a scan), some milliseconds save most of the syncing.
+    pub gather: Duration,
     /// Reads at once; more wait their turn. 4.
     pub readers: u16,
     /// How long a write waits for another program's. 5 seconds.
@@ -51,7 +54,14 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue: 10_000, batch: 1_000, readers: 4, busy_timeout: Duration::from_secs(5), max_bytes: None }
+        Self {
+            queue: 10_000,
+            batch: 1_000,
+            gather: Duration::ZERO,
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            max_bytes: None,
+        }
     }
 }
 

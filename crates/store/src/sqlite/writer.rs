@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use parallax_core::plainly;
 use rusqlite::{Connection, TransactionBehavior};
@@ -73,6 +74,7 @@ impl Writer {
             connection,
             waiting,
             largest: options.batch.max(1),
+            gather: options.gather,
             cache: Cache::default(),
             shared: Arc::clone(&shared),
             counters,
@@ -142,6 +144,7 @@ struct Worker {
     connection: Connection,
     waiting: mpsc::Receiver<Command>,
     largest: usize,
+    gather: Duration,
     cache: Cache,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
@@ -168,6 +171,9 @@ impl Worker {
     /// The first command and what waits behind it.
     fn take(&mut self, first: Command) -> Batch {
         let mut batch = Batch::default();
+        if !self.gather.is_zero() && !matches!(first, Command::Stop) {
+            thread::sleep(self.gather);
+        }
         self.sort_in(&mut batch, first);
         for _ in 1..self.largest {
             let Ok(next) = self.waiting.try_recv() else { break };

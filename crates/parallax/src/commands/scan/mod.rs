@@ -18,7 +18,7 @@ use self::budget::{Budget, Place};
 use self::drive::{Drive, Try};
 use self::source::Source;
 use self::summary::Summary;
-use super::store::{failed, open, open_existing};
+use super::store::{failed, must_exist, open_for_many};
 use super::{block_on, looking, serve, settings};
 use crate::args::ScanArgs;
 use crate::failure::{DONE, Failure, NOT};
@@ -37,7 +37,10 @@ pub(crate) fn run(args: &ScanArgs, config: Option<&Path>) -> Result<u8, Failure>
     logs::start("error")?;
     let lines = args.list.as_deref().map(|list| Lines::open(list, LONGEST_SERVICE, WANTED)).transpose()?;
     let data = &settings.serve.data;
-    let store = if lines.is_some() { open(data)? } else { open_existing(data)? };
+    if lines.is_none() {
+        must_exist(data)?;
+    }
+    let store = open_for_many(data)?;
     block_on(async {
         let summary = scan(args, time_limit, &settings, &store, lines).await;
         store.shutdown().await;
