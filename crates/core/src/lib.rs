@@ -17,6 +17,7 @@ mod mail;
 mod notary;
 mod observation;
 mod old_rows;
+mod plain;
 mod policy;
 mod record_kind;
 mod resolution;
@@ -42,6 +43,7 @@ pub use mail::{MAX_RELAYS, MailRoute, Relay, RouteStanding, RouteVote, decide_ma
 pub use notary::{Md5Span, NotaryTestimony};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa, Starttls};
 pub use old_rows::{with_old_rows, with_old_rows_side_by_side};
+pub use plain::plainly;
 pub use policy::{BadShare, Condition, Policy, Share, compare, least_asked};
 pub use record_kind::{BadRecordKind, RecordKind};
 pub use resolution::{DnsTestimony, JudgedAnswer, NameRule, NameVerdict, Resolution, SetAgreement, Told};

@@ -33,6 +33,11 @@ pub(crate) fn source_network(address: IpAddr) -> IpAddr {
     network(address, 24, 48)
 }
 
+/// The network that a target is counted by: the IPv4 address itself, an IPv6 /64.
+pub fn target_network(address: IpAddr) -> IpAddr {
+    network(address, 32, 64)
+}
+
 /// One rate for each network.
 type PerNetwork = Keyed<IpAddr>;
 
@@ -102,7 +107,7 @@ impl RateLimits {
 
     /// Counts a connection to a target; `Err` says how long to wait.
     pub(crate) fn admit_target(&self, target: IpAddr) -> Result<(), Duration> {
-        self.targets.take(network(target, 32, 64))?;
+        self.targets.take(target_network(target))?;
         self.target_networks.take(network(target, 24, 48))
     }
 

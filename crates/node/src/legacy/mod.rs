@@ -10,10 +10,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::StatusCode;
 use moka::sync::Cache;
-use parallax_core::{LegacyRow, ServiceId, with_old_rows, with_old_rows_side_by_side};
+use parallax_core::{Host, LegacyRow, ServiceId, with_old_rows, with_old_rows_side_by_side};
 use parallax_probe::TargetPolicy;
 use parallax_proto::{LegacyHistory, LegacyKind, LegacyRequest};
-use parallax_store::{Known, Records as _, SqliteStore, StoreError};
+use parallax_store::{Known, Records, SqliteStore, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::app::Shared;
@@ -167,7 +167,7 @@ impl Legacy {
             self.admit_spelling(asker)?;
             return Ok(("signed", self.sign(key, message).await?));
         }
-        let (name, of) = (hex(digest(&SHA256, id.as_bytes()).as_ref()), about(&key, &message));
+        let (name, of) = (filed_under(id), about(&key, &message));
         let kept = self.tools.records.get(NAMESPACE, &name).await.ok().flatten();
         if let Some(signature) = kept.as_ref().and_then(|kept| kept.bytes.strip_prefix(of.as_slice())) {
             return Ok(("kept", signature.to_vec()));
@@ -253,6 +253,30 @@ fn is_of(finished: &Finished, told: &Told) -> bool {
     // While the weak ones live, nothing else has their addresses.
     std::ptr::eq(finished.known.as_ptr(), Arc::as_ptr(&told.known))
         && std::ptr::addr_eq(finished.old.as_ptr(), Arc::as_ptr(&told.old))
+}
+
+/// Forgets the signature that is kept for a service: its name could be guessed from what it is filed under.
+pub async fn forget_legacy_signature(records: &dyn Records, service: &ServiceId) -> Result<(), StoreError> {
+    let Some(kind) = [LegacyKind::Ssl, LegacyKind::Ssh].into_iter().find(|kind| kind.scheme() == service.scheme())
+    else {
+        return Ok(());
+    };
+    let host = match service.host() {
+        Host::Name(name) => name.clone(),
+        Host::Address(address) => address.to_string(),
+    };
+    let name = filed_under(&format!("{host}:{},{}", service.port(), kind.number()));
+    let Some(kept) = records.get(NAMESPACE, &name).await? else { return Ok(()) };
+    match records.delete(NAMESPACE, &name, kept.version).await {
+        // A node has written a new one: somebody asks for it.
+        Err(StoreError::Conflict { .. }) => Ok(()),
+        done => done,
+    }
+}
+
+/// Where the signature for a service id is kept.
+fn filed_under(id: &str) -> String {
+    hex(digest(&SHA256, id.as_bytes()).as_ref())
 }
 
 /// What a kept signature is about: this key and these bytes.

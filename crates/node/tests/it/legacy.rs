@@ -13,6 +13,7 @@ use parallax_core::{CaId, Fingerprint, History, Md5Fingerprint, ServiceId, Times
 use parallax_node::{Node, NodeSettings, Rate};
 use parallax_probe::TargetPolicy;
 use parallax_proto::{LegacyHistory, LegacyKind};
+use parallax_store::{Records as _, SqliteStore};
 use rsa::pkcs8::DecodePublicKey as _;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use rustls::version::TLS13;
@@ -311,4 +312,25 @@ async fn the_key_is_made_at_the_first_start_and_stays() {
     node.shutdown().await.unwrap();
     let again = Node::start(NodeSettings { legacy: true, ..settings(data.path()) }).await.unwrap();
     assert_eq!(public_pem(&get(again.router(), "/").await.text()), pem);
+}
+
+#[tokio::test]
+async fn the_kept_signature_can_be_forgotten() {
+    let node = start(|_| {}).await;
+    // As the utilities do, beside the node.
+    let store = SqliteStore::open(&node.data.path().join(parallax_node::DATABASE)).unwrap();
+    let kept = async || store.range("legacy", String::new().."~".into(), 9).await.unwrap().len();
+    for name in ["known.example", "192.0.2.7"] {
+        remember(&node.node, name, vec![span(7, 1000, 2000)]).await;
+        assert_eq!(ask(&node, &format!("/?host={name}")).await.status, 200);
+    }
+    let begun = std::time::Instant::now();
+    while kept().await < 2 {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for (service, left) in [("other.example", 2), ("known.example:8443", 2), ("known.example", 1), ("192.0.2.7", 0)] {
+        parallax_node::forget_legacy_signature(&store, &service.parse().unwrap()).await.unwrap();
+        assert_eq!(kept().await, left, "{service}");
+    }
 }

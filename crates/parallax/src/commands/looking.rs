@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
+use parallax_core::plainly;
 use parallax_probe::{CtLogs, Limits, ProbeSettings, Prober, Roots, TargetPolicy, Validation};
 
 use crate::failure::Failure;
@@ -62,5 +63,6 @@ fn ct_logs(path: &Path) -> Result<CtLogs, Failure> {
 }
 
 fn read(path: &Path, wanted: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::usage(format!("{} can't be read ({error}); {wanted}", path.display())))
+    std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("{} can't be read: {}; {wanted}", path.display(), plainly(&error))))
 }

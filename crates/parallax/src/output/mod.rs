@@ -13,6 +13,8 @@ mod wrap;
 
 use std::io::{self, Write as _};
 
+use parallax_core::plainly;
+
 use crate::failure::Failure;
 
 pub(crate) use advice::NO_VANTAGE;
@@ -57,6 +59,6 @@ fn finished(written: io::Result<()>) -> Result<(), Failure> {
 pub(crate) fn not_written(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::reader_gone(),
-        _ => Failure::usage(format!("standard output can't be written to: {error}")),
+        _ => Failure::usage(format!("standard output can't be written to: {}", plainly(error))),
     }
 }

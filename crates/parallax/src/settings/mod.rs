@@ -39,7 +39,7 @@ pub(crate) enum SettingsError {
     UnknownKey { file: PathBuf, line: usize, key: String, nearest: &'static str },
     #[error("{} line {line}: {why}", file.display())]
     NotToml { file: PathBuf, line: usize, why: String },
-    #[error("the configuration file {} can't be read: {why}", file.display())]
+    #[error("the configuration file {} can't be read: {why}; name another one with --config, or correct it", file.display())]
     Unreadable { file: PathBuf, why: String },
     #[error("{variable} is not text in UTF-8")]
     NotText { variable: &'static str },
