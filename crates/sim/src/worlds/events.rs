@@ -55,8 +55,8 @@ impl Drawing<'_> {
     fn captive_portal(&mut self, since: Ago) {
         let key = self.builder(0).new_key();
         let portal = self.builder(0).certificate(Truth::Stranger, key, Ca::Private(700), since, DAY);
-        if let Some(certificate) = self.shop.scenario.certificates.get_mut(usize::from(portal)) {
-            certificate.for_this_name = self.draw.chance(0.5);
+        if self.draw.chance(0.5) {
+            self.rename(portal);
         }
         let shown = match self.draw.below(4) {
             0 => Shown::Nothing(Outcome::Refused),
@@ -76,9 +76,7 @@ impl Drawing<'_> {
         let ca = Ca::Public(self.draw.below(self.world.sites.public_cas) as u8);
         let key = self.builder(0).new_key();
         let gatekeeper = self.builder(0).certificate(Truth::Stranger, key, ca, since, 90 * DAY);
-        if let Some(certificate) = self.shop.scenario.certificates.get_mut(usize::from(gatekeeper)) {
-            certificate.for_this_name = false;
-        }
+        self.rename(gatekeeper);
         let outcomes = [Outcome::Reset, Outcome::Timeout, Outcome::Refused];
         let outcome = outcomes.get(self.draw.place(3)).copied().unwrap_or(Outcome::Reset);
         let shown = if page { Shown::Certificate(gatekeeper) } else { Shown::Nothing(outcome) };

@@ -120,6 +120,8 @@ impl Workshop {
             kept: None,
             now: scenario.met,
             there: Shown::Nothing(Outcome::NoAddress),
+            again_lost: false,
+            there_lost: false,
             past: Vec::new(),
             past_records: Vec::new(),
         };
@@ -155,6 +157,9 @@ impl Drawing<'_> {
         };
         let authorises = rollback.then_some(Authorises::Cas);
         self.builder(known + 2 * DAY).site(class, change, authorises);
+        if rollback && self.draw.chance(self.world.attackers.emptied_share) {
+            self.empty_record();
+        }
         self.settle_in();
         if let Some((what, since)) = event {
             self.strike(what, since);
@@ -219,6 +224,13 @@ impl Drawing<'_> {
     fn withdrawal(&mut self) -> Change {
         let since = self.draw.stretched(10 * MINUTE, self.world.attackers.withdrawn_days * DAY);
         Change { what: EventKind::CaChange, since, announced: false }
+    }
+
+    /// The owner authorises nobody any more.
+    fn empty_record(&mut self) {
+        if let Some((record, _)) = self.shop.reality.records.first_mut() {
+            *record = 0;
+        }
     }
 
     /// Which front each party comes to, and how late DNS tells it of a move.
@@ -308,6 +320,7 @@ impl Drawing<'_> {
         let world = &self.world.vantages;
         let silent = self.draw.chance(world.silent_share);
         let failing = self.draw.chance(world.failing_share);
+        let lost = [self.draw.chance(world.lost_share), self.draw.chance(world.lost_share)];
         let mut traits = self.traits(place + 1);
         let Workshop { scenario, reality, .. } = &mut *self.shop;
         let Scenario { vantages, addresses, met, .. } = scenario;
@@ -317,6 +330,7 @@ impl Drawing<'_> {
         }
         let front = reality.choose(&traits, self.draw);
         (vantage.silent, vantage.lies) = (silent, false);
+        [vantage.again_lost, vantage.there_lost] = lost;
         vantage.now = reality.sight(&traits, front, 0, addresses);
         vantage.there = match met.address {
             // One party is shown one thing at one address.
