@@ -23,7 +23,7 @@ fn table(tables: &[Table], name: &str) -> Table {
 
 fn hits(cell: &Cell) -> (u64, u64) {
     match cell {
-        Cell::Share(share) => (share.hits, share.of),
+        Cell::Share(share) | Cell::Sparse(share) => (share.hits, share.of),
         other => panic!("{other:?} is no share"),
     }
 }
