@@ -110,7 +110,7 @@ fn rules_of(results: &Results, policy: &str) -> Table {
         let tally = results.total(policy, None, |kind| (kind.asked, kind.attack) == (asked, attack));
         let share = |rule: &Rule| {
             let hits = tally.rules.get(rule).copied().unwrap_or_default();
-            Cell::Share(Proportion::new(hits, tally.visits))
+            Cell::Sparse(Proportion::new(hits, tally.visits))
         };
         let name = attack.map_or("none".into(), |attack| attack.to_string());
         [text(name), Cell::Count(tally.visits)].into_iter().chain(fired.iter().map(share)).collect()

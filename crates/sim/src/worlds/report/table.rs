@@ -26,6 +26,8 @@ pub enum Cell {
     Count(u64),
     /// How large a share, shown in percent.
     Share(Proportion),
+    /// The same, of which most are nothing: that is left empty, so that the others stand out.
+    Sparse(Proportion),
     /// How many on average; none of nothing.
     Mean(Option<f64>),
     /// By how many points two shares, given in percent, differ.
@@ -36,7 +38,8 @@ impl Cell {
     /// As a document shows it: with the whole interval.
     pub fn whole(&self) -> String {
         match self {
-            Cell::Share(share) => share.to_string(),
+            Cell::Sparse(share) if share.hits == 0 => String::new(),
+            Cell::Share(share) | Cell::Sparse(share) => share.to_string(),
             other => other.short(),
         }
     }
@@ -46,7 +49,8 @@ impl Cell {
         match self {
             Cell::Text(text) => text.clone(),
             Cell::Count(count) => thousands(*count),
-            Cell::Share(share) => share.short(),
+            Cell::Sparse(share) if share.hits == 0 => String::new(),
+            Cell::Share(share) | Cell::Sparse(share) => share.short(),
             Cell::Mean(mean) => mean.map_or("-".into(), |mean| format!("{mean:.2}")),
             Cell::Points(points) => points.map_or("-".into(), |points| format!("{points:+.2}")),
         }
@@ -56,7 +60,7 @@ impl Cell {
         match self {
             Cell::Text(text) => json!(text),
             Cell::Count(count) => json!(count),
-            Cell::Share(share) => json!(share),
+            Cell::Share(share) | Cell::Sparse(share) => json!(share),
             Cell::Mean(number) | Cell::Points(number) => json!(number),
         }
     }
@@ -156,6 +160,14 @@ mod tests {
             | a\\|b \\<!--   | 1,000,000 | 0.012 (0.007 to 0.021) | 5.13 | -0.00 |\n\
             | none | 0 | - | - | +1.50 |\n";
         assert_eq!(table().markdown(), expected);
+    }
+
+    #[test]
+    fn what_never_was_is_left_empty_where_most_never_was() {
+        let [none, some] = [0, 3].map(|hits| Cell::Sparse(Proportion::new(hits, 300)));
+        assert_eq!((none.whole(), none.short()), (String::new(), String::new()));
+        assert_eq!((some.whole(), some.short()), ("1.0 (0.3 to 2.9)".into(), "1.0 ±1.9".into()));
+        assert_eq!(none.json()["of"], 300);
     }
 
     #[test]
