@@ -48,8 +48,8 @@ conditions! {
     PublicOutshines => "public-outshines",
     /// It does so only while it is fresh.
     FreshPublic => "fresh-public",
-    /// It does not where the view ever met my key.
-    MemoryAgainstOutshining => "memory-against-outshining",
+    /// Who ever met my CA at this service speaks against it by record alone.
+    MetCaIsNotAgainst => "met-ca-is-not-against",
     /// A view vouches by its own look.
     VouchesByLook => "vouches-by-look",
     /// A view vouches by a look at my address.
@@ -78,6 +78,8 @@ conditions! {
     MostLook => "most-look",
     /// One of those for me meets me: my key, or my CA in my network.
     OneMeetsMe => "one-meets-me",
+    /// Two of those for me have met my CA at this service, or read a record that names me.
+    TwoMetMyCa => "two-met-my-ca",
     /// A view meets me by my CA in my network.
     MeetsInNetwork => "meets-in-network",
     /// A CA that is new to more than know it is held back.

@@ -108,6 +108,8 @@ pub(super) struct Sense {
     pub(super) shows_mine: bool,
     pub(super) remembers_long: bool,
     pub(super) knows_ca: bool,
+    /// Its look or memory holds my CA, or its record names me.
+    met_ca: bool,
     pub(super) finds_ca_new: bool,
     pub(super) meets: bool,
     pub(super) dissents: bool,
@@ -136,6 +138,7 @@ impl Sense {
         let record = RecordSays::of(view, &memory, mine, on, now);
         let others = Others::there(evidence, mine, view, on);
 
+        let shows_ca = look.is_some_and(|met| met.ca_id == mine.met.ca_id);
         let vouches = on.allows(Condition::VouchesByLook, shown)
             || on.allows(Condition::VouchesThere, others.shown_mine)
             || on.allows(Condition::VouchesByMemory, remembered)
@@ -145,16 +148,14 @@ impl Sense {
         let dissents = !silent && others.another;
         let dissents_under_another_ca = !silent && others.another_ca;
         let fresh = on.needs(Condition::FreshPublic, is_fresh(view));
-        let met_before = on.allows(Condition::MemoryAgainstOutshining, memory.has(key));
-        let outshone =
-            fresh && look.is_some_and(|met| is_public(evidence, met)) && !mine.public && !shown && !met_before;
-        let against = record.excludes
-            || on.allows(Condition::OtherCaIsAgainst, dissents_under_another_ca)
+        let outshone = fresh && look.is_some_and(|met| is_public(evidence, met)) && !mine.public && !shown;
+        let remembers_ca = memory.has_ca(&mine.met.ca_id);
+        let differs = on.allows(Condition::OtherCaIsAgainst, dissents_under_another_ca)
             || on.allows(Condition::PublicOutshines, outshone);
+        let against = record.excludes || (differs && !on.allows(Condition::MetCaIsNotAgainst, remembers_ca));
         let held_back = on.allows(Condition::UnsettledHoldsBack, record.unsettled_others_only);
         let names = record.names_key || record.names_ca;
         let knows_ca = memory.knows(&mine.met.ca_id);
-        let shows_ca = look.is_some_and(|met| met.ca_id == mine.met.ca_id);
         let explained = on.allows(Condition::NamedIsNotNew, names);
         Self {
             word: match (against, vouches && !held_back) {
@@ -168,6 +169,7 @@ impl Sense {
             shows_mine: shown || (look.is_none() && remembered),
             remembers_long: memory.remembers_long(key),
             knows_ca,
+            met_ca: shows_ca || names || remembers_ca,
             finds_ca_new: shows_ca && !memory.is_empty() && !knows_ca && !explained,
             meets: shown
                 || memory.has(key)
@@ -359,7 +361,10 @@ impl<'a> Bench<'a> {
     fn key(&self) -> Key {
         let is_for = |sense: &Sense| sense.word == Word::For;
         let on = self.conditions;
-        let is_met = || on.needs(Condition::OneMeetsMe, self.views.iter().any(|sense| is_for(sense) && sense.meets));
+        let is_met = || {
+            on.needs(Condition::OneMeetsMe, self.views.iter().any(|sense| is_for(sense) && sense.meets))
+                && on.needs(Condition::TwoMetMyCa, self.count(|sense| is_for(sense) && sense.met_ca) >= 2)
+        };
         if self.most(|sense| sense.word == Word::Against) {
             Key::Against
         } else if !on.needs(Condition::MostLook, self.most(|sense| sense.counts)) {

@@ -445,6 +445,36 @@ fn rotating_server_key_record_names_it() {
     expect(MINE, views, Rule::DiverseAuthorised, Trusted);
 }
 
+/// Found by generated worlds: everybody who is asked to look at the attacker's open server sees his key there. One liar who
+/// says that he has always met it was enough for trust.
+#[test]
+fn attack_one_liar_behind_a_poisoned_resolver() {
+    let long = 400 * DAY;
+    let honest = sees_elsewhere(OTHER).there(MINE).remembers(OTHER, long, HOUR);
+    let liar = sees(MINE).remembers(MINE, long, HOUR);
+    let views = mixed(&[(4, honest.clone()), (1, liar.clone())]);
+    assert_eq!(decide(&evidence_from(MINE.at(HERE), &views, 5)), (Rule::Unexplained, Undecided));
+    // Two who have met my CA, as with an owner of two content networks, are believed.
+    let elsewhere = honest.remembers(SIBLING, long, 40 * DAY);
+    let views = mixed(&[(4, elsewhere), (1, liar)]);
+    assert_eq!(decide(&evidence_from(MINE.at(HERE), &views, 5)), (Rule::DiverseConsistent, Trusted));
+}
+
+/// Found by generated worlds: one address that shows certificates of two CAs (RSA and ECDSA) was blocked where the others
+/// were just shown the other one.
+#[test]
+fn who_remembers_my_ca_does_not_speak_against_it() {
+    let long = 400 * DAY;
+    let knows_both = sees(OTHER).remembers(OTHER, long, HOUR).remembers(SIBLING, long, 3 * DAY);
+    assert_eq!(
+        decide(&evidence_from(MINE.at(HERE), &times(5, knows_both), 5)),
+        (Rule::PartialHijack, Undecided),
+        "warned of, not blocked: it may be an attacker with a second certificate",
+    );
+    let knows_one = sees(OTHER).remembers(OTHER, long, HOUR);
+    assert_eq!(decide(&evidence_from(MINE.at(HERE), &times(5, knows_one), 5)), (Rule::MitmNearMe, Distrusted));
+}
+
 #[test]
 fn the_small_policies() {
     let majority = |threshold: f64| Policy::Majority { threshold: Share::new(threshold).unwrap(), min_views: 3 };
@@ -679,8 +709,9 @@ fn every_condition_changes_some_conclusion() {
         unseen.retain(|condition| policy.conclude_without(*condition, evidence, NOW) == whole);
         unseen.clone()
     };
-    // What the generated worlds have not: most in one of two regions, and a record that names a key.
-    let [mut one_region, mut named] = [3, 2].map(|asked| evidence_from(MINE.at(HERE), &[], asked));
+    // What the generated worlds have not: most in one of two regions, a record that names a key, and a network in which
+    // nobody has met my CA.
+    let [mut one_region, mut named, mut strange] = [3, 2, 2].map(|asked| evidence_from(MINE.at(HERE), &[], asked));
     for (n, region) in [(0, 0), (1, 0), (2, 1)] {
         one_region = with_region(&one_region, n, REGIONS[region]);
     }
@@ -688,10 +719,12 @@ fn every_condition_changes_some_conclusion() {
         one_region.add(Testimony { vantage: vantage(n), ..sees(MINE).0 });
         let record =
             |view: &mut Testimony| view.look.dns.tlsa = Some(vec![format!("3 1 1 {}", print(1)).parse().unwrap()]);
+        strange.add(Testimony { vantage: vantage(n), ..sees_elsewhere(SIBLING).there(MINE).0 });
         named.add(Testimony { vantage: vantage(n), ..view(SIBLING.at("192.0.99.1:443")).with(record).0 });
     }
     try_on(&one_region);
     try_on(&named);
+    try_on(&strange);
     let (world, expired) = (any_world(), any::<bool>());
     for _ in 0..60_000 {
         let (mut local, views, asked) = world.new_tree(&mut runner).unwrap().current();

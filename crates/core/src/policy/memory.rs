@@ -44,6 +44,11 @@ impl<'a> Memory<'a> {
         self.spans.iter().any(|span| span.key == key)
     }
 
+    /// Whether the CA was ever met.
+    pub(super) fn has_ca(&self, ca: &CaId) -> bool {
+        self.spans.iter().any(|span| span.ca_id == *ca)
+    }
+
     /// Whether the key was seen within a day.
     pub(super) fn remembers(&self, key: Fingerprint) -> bool {
         let recent = self.now.minus(RECENT);
