@@ -70,6 +70,12 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) trust_first: bool,
 
+    /// Hear everybody out, even when nothing could change the verdict any more
+    ///
+    /// The rule and the reasons then do not depend on who answered first.
+    #[arg(long)]
+    pub(crate) wait_for_all: bool,
+
     /// Print no verdict; the exit status is it
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,
