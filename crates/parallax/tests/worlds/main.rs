@@ -14,6 +14,7 @@
 )]
 
 mod cast;
+mod faketime;
 mod sample;
 mod stage;
 #[path = "../support/mod.rs"]
@@ -25,9 +26,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use cast::Cast;
-use parallax_core::Policy;
+use parallax_sim::worlds::Attack;
 use sample::{Drawn, Sample};
 use stage::stage;
+use support::Run;
 use tally::{Checked, Tally};
 
 /// How many visits are staged, unless there must be more to have one of each kind.
@@ -35,7 +37,7 @@ const WORLDS: &str = "PARALLAX_WORLDS";
 const DEFAULT_WORLDS: usize = 200;
 
 /// Visits that are on the stage at a time.
-const PLACES: u8 = 4;
+const PLACES: u8 = 5;
 
 /// Of so many visits one is staged again, and decided as early as it can be.
 const EARLY: usize = 4;
@@ -52,6 +54,19 @@ async fn the_command_concludes_what_the_simulation_concludes() {
     println!("{}", tally.report(&sample));
     println!("{:.1} s in all", begun.elapsed().as_secs_f64());
     assert!(tally.is_equal(), "the command concluded otherwise than the simulation:\n{}", tally.mismatches());
+}
+
+/// The comparison can fail: the user of this stage meets what a vantage point meets, and not the attacker.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visit_that_is_staged_otherwise_is_told_apart() {
+    let attacked = sample::first(Attack::NearMe { resolver: false });
+    let mut spared = attacked.clone();
+    spared.scenario.met = spared.scenario.vantages[0].now;
+    let cast = Arc::new(Cast::for_visits(std::slice::from_ref(&attacked)).await);
+    for (staged, equal) in [(&attacked, true), (&spared, false)] {
+        let checked = check(&cast, staged, &attacked, 0, 0, true).await;
+        assert_eq!(checked.is_equal(), equal, "{}", checked.mismatch());
+    }
 }
 
 /// Each visit with all answers, and some once more as they are decided when nothing could change the decision.
@@ -71,7 +86,7 @@ async fn play(cast: &Arc<Cast>, drawn: &[Drawn]) -> Tally {
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some((visit, wait)) = turns.get(number) else { return checked };
-                checked.push(check(&cast, &drawn[*visit], number, place, *wait).await);
+                checked.push(check(&cast, &drawn[*visit], &drawn[*visit], number, place, *wait).await);
             }
         })
     });
@@ -82,11 +97,10 @@ async fn play(cast: &Arc<Cast>, drawn: &[Drawn]) -> Tally {
     tally
 }
 
-/// Stages a visit, has the command check it, and clears the stage.
-async fn check(cast: &Arc<Cast>, drawn: &Drawn, number: usize, place: u8, wait: bool) -> Checked {
-    let gathered = drawn.scenario.gather();
-    let expected = Policy::default().conclude(&gathered.evidence, gathered.now);
-    let staged = stage(cast, &drawn.scenario, &format!("w{number}.example"), place).await;
+/// Stages a visit, has the command check it, clears the stage, and compares with what the simulation concludes of
+/// `drawn`.
+async fn check(cast: &Arc<Cast>, played: &Drawn, drawn: &Drawn, number: usize, place: u8, wait: bool) -> Checked {
+    let staged = stage(cast, &played.scenario, &format!("w{number}.example"), place).await;
     let begun = Instant::now();
     let mut arguments = vec!["check", "--json", "--roots", "roots.pem", "--timeout", "15s"];
     let (resolver, source) = (cast.lab.dns().address().to_string(), cast.user(place).to_string());
@@ -95,8 +109,10 @@ async fn check(cast: &Arc<Cast>, drawn: &Drawn, number: usize, place: u8, wait: 
     arguments.extend(staged.vantages.iter().flat_map(|url| ["--vantage", url]));
     let service = staged.service.to_string();
     arguments.push(&service);
-    let run = tokio::task::block_in_place(|| cast.home.run(&arguments));
+    let command = faketime::command(&cast.home, played.scenario.user.clock_ahead, &arguments);
+    let run = tokio::task::block_in_place(|| Run::of_command(command, b""));
     let took = begun.elapsed();
+    let asked = staged.asked.clone();
     staged.clear(cast).await;
-    Checked::of(drawn, expected, wait, &run, took)
+    Checked::of(drawn, &asked, wait, &run, took)
 }

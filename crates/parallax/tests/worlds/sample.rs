@@ -9,6 +9,8 @@ use parallax_sim::worlds::{
 };
 use rand_pcg::Pcg32;
 
+use crate::faketime;
+
 /// The seed of the sample.
 const SEED: u64 = 20_261_125;
 
@@ -16,7 +18,7 @@ const SEED: u64 = 20_261_125;
 const ASKED: [u8; 4] = [5, 5, 3, 8];
 
 /// Visits of a cell that are looked through for one that is wanted.
-const SEARCHED: u64 = 20_000;
+const SEARCHED: u64 = 60_000;
 
 /// An age that is no longer by a minute may be that of a rule; what is staged gets older by a few seconds.
 const EDGE: Ago = 60;
@@ -96,6 +98,15 @@ impl Sample {
     }
 }
 
+/// The first visit with this attack, from the first mixture.
+pub(crate) fn first(attack: Attack) -> Drawn {
+    let generator = generator(World::BUILT_IN[0]);
+    let cell = Cell { asked: 5, attack: Some(attack) };
+    let mut scenarios = (0..).map(|index| generator.scenario(VisitId { seed: SEED, cell, index }));
+    let scenario = scenarios.find(|scenario| why_not(scenario).is_none()).unwrap();
+    Drawn { mixture: World::BUILT_IN[0], scenario }
+}
+
 fn generator(name: &str) -> Generator {
     let world = World::built_in(name).unwrap();
     let parameters = TopologyParameters { ases: 600, ..TopologyParameters::default() };
@@ -137,12 +148,14 @@ fn cells(wishes: &[Wish]) -> Vec<(Cell, usize)> {
 
 /// Why a visit can't be staged.
 fn why_not(scenario: &Scenario) -> Option<&'static str> {
-    let parties = || std::iter::once(&scenario.user).chain(scenario.vantages.iter().map(|vantage| &vantage.party));
     let kept = |vantage: &parallax_sim::worlds::Vantage| vantage.kept.map(|(_, sight)| sight.dns);
     let answers = scenario.vantages.iter().flat_map(|vantage| [Some(vantage.now.dns), kept(vantage)]).flatten();
     let mut answers = answers.chain([scenario.met.dns]);
-    if parties().any(|party| party.clock_ahead != 0) {
-        return Some("a clock is wrong");
+    if scenario.vantages.iter().any(|vantage| vantage.party.clock_ahead != 0) {
+        return Some("the clock of a vantage point is wrong");
+    }
+    if scenario.user.clock_ahead != 0 && !faketime::is_there() {
+        return Some("the user's clock is wrong, and faketime is not installed");
     }
     if answers.any(|answer: Answer| answer.secure) {
         return Some("a record is signed (DNSSEC)");

@@ -2,11 +2,12 @@
 //! nodes that remember what they met.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use parallax_core::{DnsAnswers, Dnssec, Outcome, Record, ServiceId, Tlsa};
-use parallax_lab::{Answer, Behaviour, Certificate, Failure, LabNode, Site, Validity};
+use parallax_core::{DnsAnswers, Dnssec, Fingerprint, Outcome, Record, ServiceId, Tlsa, VantageId};
+use parallax_lab::{Answer, Behaviour, Certificate, Failure, LabError, LabNode, Site, Validity};
 use parallax_sim::worlds::{Ago, KeyRecord, Scenario, Shown, Sight, Vantage};
 
 use crate::cast::Cast;
@@ -15,12 +16,16 @@ use crate::cast::Cast;
 const SITES: u8 = 20;
 
 /// Addresses in each network for each place on the stage.
-const HOSTS: u8 = 60;
+const HOSTS: u8 = 48;
+
+/// After this time an address of the visit before is free again, or never.
+const FREED: Duration = Duration::from_secs(20);
 
 /// A visit that can be made.
 pub(crate) struct Staged {
     pub(crate) service: ServiceId,
-    /// The URLs to ask.
+    /// Whom to ask, and their URLs.
+    pub(crate) asked: Vec<VantageId>,
     pub(crate) vantages: Vec<String>,
     sites: Vec<Site>,
     names: [String; 3],
@@ -55,7 +60,8 @@ pub(crate) async fn stage(cast: &Cast, scenario: &Scenario, host: &str, place: u
         true => node.url_at(cast.nowhere()).unwrap().to_string(),
         false => node.url().to_string(),
     });
-    Staged { service, vantages: urls.collect(), sites, names }
+    let asked = nodes.iter().map(|node| node.vantage()).collect();
+    Staged { service, asked, vantages: urls.collect(), sites, names }
 }
 
 /// The stage while it is being set.
@@ -140,14 +146,30 @@ impl Set<'_> {
     async fn open(&mut self, nodes: &[&LabNode]) -> Vec<Site> {
         let mut sites = Vec::new();
         for (place, shown) in self.shown(nodes) {
-            // Whoever is not of the visit has no business here.
-            let site = self.cast.lab.open(self.address(place), Behaviour::Cut).await.unwrap();
+            let site = self.open_when_free(place).await;
             for (party, shown) in shown {
                 site.behave_towards(party, self.behaviour(shown));
             }
             sites.push(site);
         }
         sites
+    }
+
+    /// A command that is being started holds copies of this process's sockets until it is that command, those of the visit
+    /// before included. Whoever is not of the visit is cut off.
+    async fn open_when_free(&self, place: u8) -> Site {
+        let begun = Instant::now();
+        loop {
+            match self.cast.lab.open(self.address(place), Behaviour::Cut).await {
+                Ok(site) => return site,
+                Err(LabError::Listen { source, .. })
+                    if source.kind() == ErrorKind::AddrInUse && begun.elapsed() < FREED =>
+                {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 
     /// What each address shows each party. Where nothing else is said of an address, it is what the party's look meets.
@@ -200,7 +222,8 @@ impl Set<'_> {
         }
         let wanted = self.scenario.certificates[usize::from(place)];
         let issuer = self.cast.issuer(wanted.ca, wanted.intermediate);
-        let not_before = self.scenario_now().minus(ago(wanted.issued));
+        let now = Validity::around(Duration::ZERO, Duration::ZERO).not_before;
+        let not_before = now.minus(ago(wanted.issued));
         let validity = Validity { not_before, not_after: not_before.plus(ago(wanted.life)) };
         let first = self.scenario.certificates.iter().position(|other| other.key == wanted.key).unwrap();
         let made = if first == usize::from(place) {
@@ -214,11 +237,6 @@ impl Set<'_> {
         made
     }
 
-    fn scenario_now(&self) -> parallax_core::Timestamp {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        parallax_core::Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap())
-    }
-
     fn address(&self, place: u8) -> Ipv4Addr {
         let address = self.scenario.addresses[usize::from(place)];
         assert!(address.host < HOSTS && address.network < 70, "{address:?} has no room on the stage");
@@ -230,7 +248,7 @@ impl Set<'_> {
     }
 }
 
-fn server_key(key: parallax_core::Fingerprint) -> Tlsa {
+fn server_key(key: Fingerprint) -> Tlsa {
     Tlsa { usage: 3, selector: 1, matching: 1, data: key.as_bytes().to_vec() }
 }
 
