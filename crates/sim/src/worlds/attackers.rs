@@ -84,7 +84,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// The attacker's certificate for the service's name.
+    /// The attacker's certificate: for the service's name, unless somebody inside uses one that he has for another.
     fn false_certificate(&mut self, chain: Chain, age: Ago) -> u16 {
         let sites = self.site_ca();
         let mut builder = self.builder(0);
@@ -94,7 +94,19 @@ impl Drawing<'_> {
             Chain::SiteCa => sites,
         };
         let key = builder.new_key();
-        builder.certificate(Truth::Stranger, key, ca, age.saturating_add(HOUR), 90 * DAY)
+        let certificate = builder.certificate(Truth::Stranger, key, ca, age.saturating_add(HOUR), 90 * DAY);
+        let inside = chain == Chain::SiteCa && matches!(ca, Ca::Private(_));
+        if inside && self.draw.chance(self.world.attackers.other_name_share) {
+            self.rename(certificate);
+        }
+        certificate
+    }
+
+    /// Makes a certificate one for another name.
+    pub(super) fn rename(&mut self, certificate: u16) {
+        if let Some(certificate) = self.shop.scenario.certificates.get_mut(usize::from(certificate)) {
+            certificate.for_this_name = false;
+        }
     }
 
     /// The CA of what the user would be shown.
@@ -264,6 +276,7 @@ impl Drawing<'_> {
         for liar in liars {
             let Some(vantage) = self.shop.scenario.vantages.get_mut(liar) else { continue };
             (vantage.silent, vantage.lies, vantage.kept) = (false, true, None);
+            (vantage.again_lost, vantage.there_lost) = (false, false);
             vantage.party.clock_ahead = 0;
             vantage.now = Sight { dns, address: Some(address), shown };
             vantage.there = shown;

@@ -294,9 +294,16 @@ impl Builder<'_> {
         self.push_record(old, EVER);
     }
 
-    fn push_record(&mut self, record: KeyRecord, since: Ago) {
-        self.reality.records.push((self.scenario.records.len() as u8, since));
-        self.scenario.records.push(record);
+    /// Two records that hold the same are one.
+    fn push_record(&mut self, mut record: KeyRecord, since: Ago) {
+        record.cas.sort_unstable();
+        record.keys.sort_unstable();
+        let records = &mut self.scenario.records;
+        let place = records.iter().position(|known| *known == record).unwrap_or_else(|| {
+            records.push(record);
+            records.len() - 1
+        });
+        self.reality.records.push((place as u8, since));
     }
 
     /// What the owner has to authorise for what is served then.

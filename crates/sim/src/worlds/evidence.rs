@@ -59,7 +59,7 @@ impl Scenario {
         for (number, vantage) in self.vantages.iter().enumerate() {
             if !vantage.silent && self.is_believed(&vantage.party, now) {
                 let testimony = self.ask(number, vantage, evidence.local(), &mut questions);
-                evidence.add(testimony);
+                testimony.into_iter().for_each(|testimony| evidence.add(testimony));
             }
         }
         Gathered { evidence, now, questions }
@@ -80,27 +80,31 @@ impl Scenario {
         now.plus(CLOCK_SKEW) >= issued && now <= issued.plus(VIEW_LIFE).plus(CLOCK_SKEW)
     }
 
-    /// One vantage point's part of a check.
-    fn ask(&self, number: usize, vantage: &Vantage, local: &Look, questions: &mut Questions) -> Testimony {
+    /// One vantage point's part of a check; `None` when it can say nothing of this moment.
+    fn ask(&self, number: usize, vantage: &Vantage, local: &Look, questions: &mut Questions) -> Option<Testimony> {
         let mut history = self.history(vantage);
         let kept = vantage.kept.map(|(ago, sight)| self.look(&vantage.party, ago, &sight));
         let was_old = kept.is_some();
         let mut look = kept.unwrap_or_else(|| self.look_now(vantage, &mut history));
         let mut there = None;
         if differs(&local.now, &look.now) {
-            if was_old {
-                questions.again += 1;
+            // Both are asked at once, so that a look which turns out to be led there does not save the other one.
+            let asks_there = was_old || look.now.address != local.now.address;
+            questions.again += u64::from(was_old);
+            questions.there += u64::from(asks_there);
+            if was_old && vantage.again_lost && vantage.there_lost {
+                return None;
+            }
+            if was_old && !vantage.again_lost {
                 look = self.look_now(vantage, &mut history);
             }
-            // Both are asked at once, so that a look which turns out to be led there does not save the other one.
-            if was_old || look.now.address != local.now.address {
-                questions.there += 1;
+            if asks_there && !vantage.there_lost {
                 there =
                     self.met.address.map(|address| self.observation(&vantage.party, 0, Some(address), vantage.there));
             }
         }
         let issued_at = self.by_clock_of(&vantage.party);
-        Testimony { vantage: vantage_id(number), issued_at, look, there, history }
+        Some(Testimony { vantage: vantage_id(number), issued_at, look, there, history })
     }
 
     /// A node commits what it saw before it answers.

@@ -9,8 +9,8 @@ use super::build::{Authorises, Builder, Change};
 use super::draw::Draw;
 use super::names::{Attack, EventKind, SiteClass, VisitId};
 use super::past::{Remembering, Schedule};
-use super::reality::{Hold, Reach, Reality, Traits};
-use super::scenario::{Ago, Ca, Party, Scenario, Shown, Sight, Truth, Vantage};
+use super::reality::{Reality, Traits};
+use super::scenario::{Ago, Party, Scenario, Shown, Sight, Truth, Vantage};
 use super::world::{Region, World};
 
 pub(super) const MINUTE: Ago = 60;
@@ -120,6 +120,8 @@ impl Workshop {
             kept: None,
             now: scenario.met,
             there: Shown::Nothing(Outcome::NoAddress),
+            again_lost: false,
+            there_lost: false,
             past: Vec::new(),
             past_records: Vec::new(),
         };
@@ -155,6 +157,9 @@ impl Drawing<'_> {
         };
         let authorises = rollback.then_some(Authorises::Cas);
         self.builder(known + 2 * DAY).site(class, change, authorises);
+        if rollback && self.draw.chance(self.world.attackers.emptied_share) {
+            self.empty_record();
+        }
         self.settle_in();
         if let Some((what, since)) = event {
             self.strike(what, since);
@@ -221,6 +226,13 @@ impl Drawing<'_> {
         Change { what: EventKind::CaChange, since, announced: false }
     }
 
+    /// The owner authorises nobody any more.
+    fn empty_record(&mut self) {
+        if let Some((record, _)) = self.shop.reality.records.first_mut() {
+            *record = 0;
+        }
+    }
+
     /// Which front each party comes to, and how late DNS tells it of a move.
     fn settle_in(&mut self) {
         let width = self.shop.reality.width().max(1);
@@ -257,7 +269,7 @@ impl Drawing<'_> {
         }
     }
 
-    fn party(&self, place: usize) -> Party {
+    pub(super) fn party(&self, place: usize) -> Party {
         let scenario = &self.shop.scenario;
         let vantage = place.checked_sub(1).and_then(|place| scenario.vantages.get(place));
         vantage.map_or(scenario.user, |vantage| vantage.party)
@@ -308,6 +320,7 @@ impl Drawing<'_> {
         let world = &self.world.vantages;
         let silent = self.draw.chance(world.silent_share);
         let failing = self.draw.chance(world.failing_share);
+        let lost = [self.draw.chance(world.lost_share), self.draw.chance(world.lost_share)];
         let mut traits = self.traits(place + 1);
         let Workshop { scenario, reality, .. } = &mut *self.shop;
         let Scenario { vantages, addresses, met, .. } = scenario;
@@ -317,6 +330,7 @@ impl Drawing<'_> {
         }
         let front = reality.choose(&traits, self.draw);
         (vantage.silent, vantage.lies) = (silent, false);
+        [vantage.again_lost, vantage.there_lost] = lost;
         vantage.now = reality.sight(&traits, front, 0, addresses);
         vantage.there = match met.address {
             // One party is shown one thing at one address.
@@ -349,110 +363,6 @@ impl Drawing<'_> {
                 scenario.certificates.get(usize::from(place)).map_or(Truth::NoKey, |certificate| certificate.owner)
             }
             Shown::Nothing(_) => Truth::NoKey,
-        }
-    }
-
-    /// What an event does besides changing the site.
-    fn strike(&mut self, what: EventKind, since: Ago) {
-        match what {
-            EventKind::Outage => self.outage(since),
-            EventKind::Servfail => self.servfail(since),
-            EventKind::CaptivePortal => self.captive_portal(since),
-            EventKind::GeoBlock => self.geo_block(since),
-            EventKind::ClockSkew => self.clock_skew(),
-            EventKind::Renewal
-            | EventKind::KeyRoll
-            | EventKind::CaChange
-            | EventKind::NetworkChange
-            | EventKind::DnsWindow => {}
-        }
-    }
-
-    /// A front that is not the user's is gone, or some vantage points can't reach the site at all.
-    fn outage(&mut self, since: Ago) {
-        let width = self.shop.reality.width();
-        if width > 1 && self.draw.chance(0.5) {
-            let other = (usize::from(self.user_front()) + 1 + self.draw.place(width - 1)) % width;
-            self.shop.reality.front_down = Some((other as u8, since));
-            return;
-        }
-        let share = 0.2 + 0.6 * self.draw.unit();
-        for traits in self.shop.traits.iter_mut().skip(1) {
-            if self.draw.chance(share) {
-                traits.cut = Some((since, Shown::Nothing(Outcome::Timeout)));
-            }
-        }
-    }
-
-    fn servfail(&mut self, since: Ago) {
-        let region = self.other_region();
-        for place in 1..self.shop.traits.len() {
-            if self.party(place).region == region
-                && let Some(traits) = self.shop.traits.get_mut(place)
-            {
-                traits.dns_down = Some(since);
-            }
-        }
-    }
-
-    fn captive_portal(&mut self, since: Ago) {
-        let key = self.builder(0).new_key();
-        let portal = self.builder(0).certificate(Truth::Stranger, key, Ca::Private(700), since, DAY);
-        if let Some(certificate) = self.shop.scenario.certificates.get_mut(usize::from(portal)) {
-            certificate.for_this_name = self.draw.chance(0.5);
-        }
-        let shown = match self.draw.below(4) {
-            0 => Shown::Nothing(Outcome::Refused),
-            1 => Shown::Nothing(Outcome::NotTls),
-            _ => Shown::Certificate(portal),
-        };
-        self.shop.reality.hold = Some(Hold { since, shown, reach: Reach::Everywhere, record: None, lure: None });
-        if let Some(user) = self.shop.traits.first_mut() {
-            user.captured = true;
-        }
-        self.shop.scenario.user.captured = true;
-    }
-
-    fn geo_block(&mut self, since: Ago) {
-        let region = self.other_region();
-        let page = self.draw.chance(self.world.events.block_page_share);
-        let ca = Ca::Public(self.draw.below(self.world.sites.public_cas) as u8);
-        let key = self.builder(0).new_key();
-        let gatekeeper = self.builder(0).certificate(Truth::Stranger, key, ca, since, 90 * DAY);
-        if let Some(certificate) = self.shop.scenario.certificates.get_mut(usize::from(gatekeeper)) {
-            certificate.for_this_name = false;
-        }
-        let outcomes = [Outcome::Reset, Outcome::Timeout, Outcome::Refused];
-        let outcome = outcomes.get(self.draw.place(3)).copied().unwrap_or(Outcome::Reset);
-        let shown = if page { Shown::Certificate(gatekeeper) } else { Shown::Nothing(outcome) };
-        for place in 1..self.shop.traits.len() {
-            if self.party(place).region == region
-                && let Some(traits) = self.shop.traits.get_mut(place)
-            {
-                traits.cut = Some((since, shown));
-            }
-        }
-    }
-
-    /// A region of the asked in which the user is not; the next one when there is none.
-    fn other_region(&mut self) -> u8 {
-        let own = self.shop.scenario.user.region;
-        let others = self.shop.scenario.vantages.iter().map(|vantage| vantage.party.region);
-        let others: Vec<_> = others.filter(|region| *region != own).collect();
-        others.get(self.draw.place(others.len())).copied().unwrap_or(own + 1)
-    }
-
-    /// One clock is wrong by a minute to a day: that of a vantage point, or of the user.
-    fn clock_skew(&mut self) {
-        let off = i32::try_from(self.draw.stretched(MINUTE, DAY)).unwrap_or(0);
-        let off = if self.draw.chance(0.5) { off } else { -off };
-        if self.draw.chance(1.0 / 3.0) {
-            self.shop.scenario.user.clock_ahead = off;
-            return;
-        }
-        let place = self.draw.place(self.shop.scenario.vantages.len());
-        if let Some(vantage) = self.shop.scenario.vantages.get_mut(place) {
-            vantage.party.clock_ahead = off;
         }
     }
 }

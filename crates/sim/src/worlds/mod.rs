@@ -3,12 +3,18 @@
 //!
 //! A [`World`] is a TOML text of assumptions. A [`Generator`] makes its visits, each a [`Scenario`]: what everybody is
 //! shown and remembers. Policies see the evidence alone; whose key the user really met ([`Truth`]) only the counts see.
+//!
+//! What a visit leaves out: IPv6, names other than the one that is checked, certificates whose chain is sent incompletely,
+//! and hijacks of one of several places that announce one address. Every vantage point looks at its own times and evenly;
+//! nobody else's checks make it look. No two visits share a site, so that intervals may be computed as if they were
+//! independent; they share the topology and its pairs of victim and hijacker.
 
 mod ablate;
 mod atlas;
 mod attackers;
 mod build;
 mod draw;
+mod events;
 mod evidence;
 mod generate;
 mod names;

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use parallax_core::{CONTINUITY, MAX_AUTHORITY, MAX_SPANS};
 
 use super::draw::Draw;
-use super::reality::{Front, Reality, Steering, Traits};
+use super::reality::{Reality, Steering, Traits};
 use super::scenario::{Address, Ago, Places, RecordSpan, Shown, Sight, Span};
 
 /// When a node looked: `count` times, the newest `newest` ago, `interval` apart.
@@ -66,6 +66,7 @@ impl Remembering<'_> {
     ) -> (Option<Sight>, u32) {
         let mut newest = None;
         let mut steps = Steps::new(self.reality, self.traits, self.schedule.count, draw);
+        let networks = if steps.wander { self.networks() } else { 1 };
         let mut look = 0;
         while let Some((front, until)) = steps.next(look, draw) {
             while look <= until {
@@ -75,7 +76,7 @@ impl Remembering<'_> {
                 let end = self.schedule.last_within(back).clamp(look, until);
                 heard(front, look, end);
                 let room = self.note(front, look, end, past);
-                if steps.wander && end > look && !self.is_one_network() {
+                if networks > 1 && end > look {
                     self.wander((look + 1, end), draw, past, heard);
                 }
                 look = end + 1;
@@ -120,11 +121,11 @@ impl Remembering<'_> {
         }
     }
 
-    fn is_one_network(&self) -> bool {
-        let network = |front: &Front| self.addresses.get(usize::from(front.address)).map(|address| address.network);
-        let mut networks = self.reality.fronts.iter().map(network);
-        let first = networks.next();
-        networks.all(|network| Some(network) == first)
+    /// In how many networks the fronts stand.
+    fn networks(&self) -> usize {
+        let mut seen = Places::default();
+        self.reality.fronts.iter().for_each(|front| self.add_place(&mut seen, front.address));
+        seen.iter().count()
     }
 
     fn add_place(&self, places: &mut Places, address: u8) {

@@ -175,9 +175,10 @@ impl Reality {
         if traits.dns_down.is_some_and(|since| ago <= since) {
             return None;
         }
-        let front = self.next_reachable(traits, front, ago);
-        let address = self.address_of(traits, front, ago);
-        Some((address, self.shown_at(traits, front, address, ago, addresses)))
+        let place = self.place_of(traits, self.next_reachable(traits, front, ago), ago);
+        let address = self.lured_to(traits, ago).or_else(|| self.address_at(place)).unwrap_or_default();
+        let shown = self.shown_by_attacker(traits, address, ago, addresses);
+        Some((address, shown.unwrap_or_else(|| self.shown_by_front(traits, place, ago))))
     }
 
     /// Where DNS gives several addresses, the next is tried when one does not answer.
@@ -196,14 +197,17 @@ impl Reality {
         if let Some(shown) = self.shown_by_attacker(traits, address, ago, addresses) {
             return shown;
         }
-        if let Some((_, shown)) = traits.cut.filter(|(since, _)| ago <= *since) {
-            return shown;
+        let place = self.front_at(front, address);
+        place.map_or(Shown::Nothing(Outcome::Timeout), |place| self.shown_by_front(traits, place, ago))
+    }
+
+    /// What the front at this place of the list shows a party, then, if the party gets there.
+    fn shown_by_front(&self, traits: &Traits, place: usize, ago: Ago) -> Shown {
+        match (traits.cut, self.fronts.get(place)) {
+            (Some((since, shown)), _) if ago <= since => shown,
+            (_, Some(front)) if !self.is_down(place, ago) => self.served(front.line, ago),
+            _ => Shown::Nothing(Outcome::Timeout),
         }
-        let Some(place) = self.front_at(front, address) else { return Shown::Nothing(Outcome::Timeout) };
-        if self.is_down(place, ago) {
-            return Shown::Nothing(Outcome::Timeout);
-        }
-        self.fronts.get(place).map_or(Shown::Nothing(Outcome::Timeout), |front| self.served(front.line, ago))
     }
 
     /// The earliest moment up to which, going back from `ago`, the same is shown to a party at the same front.

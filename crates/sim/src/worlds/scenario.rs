@@ -174,6 +174,10 @@ pub struct Vantage {
     pub now: Sight,
     /// What it is shown now at the address that the user reached.
     pub there: Shown,
+    /// Asked to look anew, it does not answer in time.
+    pub again_lost: bool,
+    /// Asked to look at the user's address, it does not answer in time.
+    pub there_lost: bool,
     /// What it remembers of certificates, in the order of first sight.
     pub past: Vec<Span>,
     /// What it remembers of records, in the order of first sight.

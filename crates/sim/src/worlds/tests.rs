@@ -126,7 +126,9 @@ fn look_differs(evidence: &Evidence, view: &parallax_core::Testimony) -> bool {
 
 #[test]
 fn what_differs_was_looked_at_again_and_at_the_address_of_the_user() {
-    for scenario in every_kind(&generator("a"), 60) {
+    let answers = |vantage: &Vantage| !vantage.again_lost && !vantage.there_lost;
+    let all_answer = |scenario: &Scenario| scenario.vantages.iter().all(answers);
+    for scenario in every_kind(&generator("a"), 60).filter(all_answer) {
         let Gathered { evidence, now, questions } = scenario.gather();
         assert_eq!(questions.first, scenario.vantages.len() as u64);
         assert_eq!(evidence.asked().len(), scenario.vantages.len());
@@ -330,6 +332,46 @@ proptest! {
             let (decision, rule) = policy.conclude(&gathered.evidence, gathered.now);
             let verdict = policy.decide(&gathered.evidence, gathered.now);
             prop_assert_eq!((decision, rule), (verdict.decision, verdict.rule));
+        }
+    }
+}
+
+/// A world at the ends of what may be written in one.
+fn extreme(regions: usize, high: bool) -> World {
+    let mut world = World::built_in("a").unwrap();
+    let share = if high { 1.0 } else { 0.0 };
+    world.regions = world.regions.iter().cloned().cycle().take(regions).collect();
+    world.users.one_region_share = share;
+    world.vantages.interval_hours = if high { 48 } else { 1 };
+    world.vantages.asleep_days = 400;
+    (world.vantages.asleep_share, world.vantages.lost_share) = (share / 2.0, share);
+    world.sites.known_days = 730;
+    world.sites.public_cas = 2;
+    world.sites.renewals.iter_mut().for_each(|renewal| renewal.days = if high { 400 } else { 1 });
+    (world.sites.stray_share, world.sites.rsa_share, world.sites.sticky_share) = (share, share, 0.0);
+    (world.sites.record_share, world.sites.anycast_own_keys_share) = (share, share);
+    (world.events.share, world.events.kept_share, world.events.age_hours) = (1.0, share, 720);
+    world.attackers.server_days = 400;
+    World::parse(&toml::to_string(&world).unwrap()).unwrap()
+}
+
+#[test]
+fn the_ends_of_what_a_world_may_say_hold() {
+    let topology = TopologyParameters { ases: 200, ..TopologyParameters::default() };
+    let topology = Topology::generate(&topology, &mut rand_pcg::Pcg32::new(2, 2)).unwrap();
+    for (regions, high) in [(1, true), (1, false), (2, true), (16, true), (16, false)] {
+        let world = extreme(regions, high);
+        let atlas = Atlas::survey(&topology, regions, 8, 1);
+        let generator = Generator::new(world, atlas).unwrap();
+        for scenario in every_kind(&generator, 12) {
+            let gathered = scenario.gather();
+            Policy::default().conclude(&gathered.evidence, gathered.now);
+            for vantage in &scenario.vantages {
+                let history = scenario.history(vantage);
+                let mut merged = History::default();
+                merged.merge(&history);
+                assert_eq!(merged, history, "{:?}", scenario.visit);
+            }
         }
     }
 }

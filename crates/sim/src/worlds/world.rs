@@ -49,6 +49,8 @@ pub struct Vantages {
     pub interval_hours: u32,
     /// Share that gives no answer at all.
     pub silent_share: f64,
+    /// Share of second questions (to look anew, to look at the user's address) that get no answer in time.
+    pub lost_share: f64,
     /// Share whose look fails for reasons of its own, though it answers.
     pub failing_share: f64,
     /// Share that has not looked for longer than its interval.
@@ -199,6 +201,10 @@ pub struct Attackers {
     /// Share of attackers near the user with the user's resolver who lead the user to an address where nobody else meets
     /// anything; the others let DNS lead to the site's address.
     pub dark_address_share: f64,
+    /// Share of attackers with a certificate of the site's own private CA whose certificate is for another name.
+    pub other_name_share: f64,
+    /// Share of owners who leave a CA by emptying the record instead of naming the new one.
+    pub emptied_share: f64,
     /// Share of attackers behind a poisoned resolver whose server answers everybody.
     pub open_server_share: f64,
     /// Share of them who stand in the site's network (IPv4 /16).
@@ -313,6 +319,7 @@ impl World {
         let shares = [
             ("users.one_region_share", users.one_region_share),
             ("vantages.silent_share", vantages.silent_share),
+            ("vantages.lost_share", vantages.lost_share),
             ("vantages.failing_share", vantages.failing_share),
             ("vantages.asleep_share", vantages.asleep_share),
             ("vantages.unacquainted_share", vantages.unacquainted_share),
@@ -331,6 +338,8 @@ impl World {
             ("events.kept_share", events.kept_share),
             ("events.block_page_share", events.block_page_share),
             ("attackers.dark_address_share", attackers.dark_address_share),
+            ("attackers.other_name_share", attackers.other_name_share),
+            ("attackers.emptied_share", attackers.emptied_share),
             ("attackers.open_server_share", attackers.open_server_share),
             ("attackers.same_network_share", attackers.same_network_share),
             ("attackers.dns_share", attackers.dns_share),
