@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use parallax_core::{
-    Asked, Authority, CaId, DnsAnswers, Evidence, Fingerprint, History, Look, Met, Observation, Outcome, Policy,
-    PublicCa, Record, Testimony, Timespan, Timestamp, VantageId,
+    Asked, Authority, CaId, DnsAnswers, Evidence, Fingerprint, History, Look, Met, Observation, Policy, PublicCa,
+    Record, Testimony, Timespan, Timestamp, VantageId,
 };
 
 use crate::measure::{cpu_us, each, heading, in_turn, line};
@@ -52,9 +52,10 @@ fn look(key: u8) -> Look {
         ca_id: CaId::Organisation("Example Trust Services".into()),
         public_ca: PublicCa::Valid,
         host_keys: Vec::new(),
+        scts: None,
     };
     let dns = DnsAnswers { ca: Some(vec![print(100)]), tlsa: Some(vec![]), ..DnsAnswers::default() };
-    let now = Observation { at: NOW, address: "192.0.2.1:443".parse().ok(), outcome: Outcome::Seen, met: Some(met) };
+    let now = Observation::seen(NOW, "192.0.2.1:443".parse().ok(), met);
     Look { dns, now }
 }
 

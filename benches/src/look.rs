@@ -68,10 +68,10 @@ pub(crate) fn prober(sites: &Sites) -> Prober {
 }
 
 /// A TLS client that does no more than shake hands.
-struct Bare(Arc<ClientConfig>);
+pub(crate) struct Bare(Arc<ClientConfig>);
 
 impl Bare {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()
@@ -83,7 +83,7 @@ impl Bare {
         Self(Arc::new(config))
     }
 
-    fn handshake(&self, address: SocketAddr) {
+    pub(crate) fn handshake(&self, address: SocketAddr) {
         let mut stream = TcpStream::connect(address).expect("a connection");
         stream.set_nodelay(true).expect("an option");
         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).expect("an option");

@@ -6,10 +6,13 @@
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
 mod check;
+mod command;
 mod decide;
 mod legacy;
 mod look;
 mod measure;
+mod million;
+mod scan;
 mod sites;
 mod views;
 
@@ -17,12 +20,13 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == sites::ARGUMENT) {
-        sites::serve();
-        return ExitCode::SUCCESS;
+    match arguments.first().map(String::as_str) {
+        Some(sites::ARGUMENT) => return served(sites::serve),
+        Some(sites::TARGETS_ARGUMENT) => return served(sites::serve_targets),
+        _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check"];
+    let known = ["decide", "look", "views", "legacy", "check", "scan", "million"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -33,10 +37,17 @@ fn main() -> ExitCode {
         ("views", views::run),
         ("legacy", legacy::run),
         ("check", check::run),
+        ("scan", scan::run),
+        ("million", million::run),
     ] {
         if wanted(name) {
             measure();
         }
     }
+    ExitCode::SUCCESS
+}
+
+fn served(serve: fn()) -> ExitCode {
+    serve();
     ExitCode::SUCCESS
 }

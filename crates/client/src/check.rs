@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parallax_core::{
-    Accepted, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId,
+    Accepted, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId, Touched,
     VantageId, Verdict,
 };
 use parallax_probe::Prober;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::clock::now;
 use crate::gathered::{Answer, Failure, Gathered, Heard, Source};
 use crate::notary::OldNotary;
-use crate::report::Report;
+use crate::report::{JudgedHostKey, Report};
 use crate::vantage::{Deadline, Missing, VantagePoint};
 
 /// How long a check may take when nothing else is said.
@@ -183,6 +183,18 @@ impl Checker {
         self.gather(service, None).await.evidence
     }
 
+    pub(crate) fn prober(&self) -> &Prober {
+        &self.inner.prober
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.inner.policy
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.inner.timeout
+    }
+
     /// The verdict with all that led to it.
     pub async fn report(&self, service: &ServiceId) -> Report {
         let begun = Instant::now();
@@ -190,24 +202,33 @@ impl Checker {
         let early = Some(policy).filter(|_| !self.inner.waits_for_all);
         let gathered = self.gather(service, early).await;
         let verdict = policy.decide(&gathered.evidence, now());
-        let (verdict, own_word) = match self.inner.own_word.about(service) {
-            Some(accepted) => {
-                let (verdict, touched) = accepted.weigh(verdict, &gathered.evidence.local().now);
-                (verdict, Some(touched))
-            }
-            None => (verdict, None),
-        };
+        let (verdict, own_word) = self.weigh(&gathered.evidence, verdict);
         Report { own_word, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
     }
 
-    /// The host keys that my own look met in a report about an SSH service, each with the verdict about it alone.
-    pub fn host_key_verdicts(&self, report: &Report) -> Vec<(HostKey, Verdict)> {
+    /// The host keys that my own look met in a report about an SSH service, each judged by itself. The user's own word
+    /// counts for exactly the key that it names; the verdicts about the others are the policy's own.
+    pub fn judge_host_keys(&self, report: &Report) -> Vec<JudgedHostKey> {
         let mine = report.evidence.local().now.proved().into_iter().flat_map(|met| &met.host_keys);
         let about = |key: &HostKey| {
             let evidence = report.evidence.about_host_key(key.kind)?;
-            Some((key.clone(), self.inner.policy.decide(&evidence, now())))
+            let without = self.inner.policy.decide(&evidence, now());
+            let (verdict, touched) = self.weigh(&evidence, without.clone());
+            let accepted = touched.is_some_and(|touched| touched.holds);
+            Some(JudgedHostKey { key: key.clone(), verdict: if accepted { verdict } else { without }, accepted })
         };
         mine.filter_map(about).collect()
+    }
+
+    /// The verdict under the user's own word, where there is one.
+    fn weigh(&self, evidence: &Evidence, verdict: Verdict) -> (Verdict, Option<Touched>) {
+        match self.inner.own_word.about(evidence.service()) {
+            Some(accepted) => {
+                let (verdict, touched) = accepted.weigh(verdict, &evidence.local().now);
+                (verdict, Some(touched))
+            }
+            None => (verdict, None),
+        }
     }
 
     /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
@@ -274,7 +295,7 @@ impl Checker {
     }
 
     /// Those who are asked. A draw takes a region that is not there yet before one that is.
-    fn draw(&self) -> Vec<Source> {
+    pub(crate) fn draw(&self) -> Vec<Source> {
         let all = &self.inner.vantages;
         let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
         let mut keyed: Vec<_> = all.iter().map(|vantage| (random::<8>(), vantage)).collect();
@@ -294,6 +315,11 @@ impl Checker {
 }
 
 type LocalLook = Shared<BoxFuture<'static, Arc<Look>>>;
+
+/// A nonce that nobody can have seen before.
+pub(crate) fn nonce() -> String {
+    random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
@@ -317,7 +343,13 @@ struct Ask {
 impl Ask {
     async fn run(self) -> Result<Answer, Failure> {
         let mut view = self.first_view().await?;
+        if outlives_its_record(view.content()) {
+            view = self.renewed(None).await?;
+        }
         let local = self.local.clone().await;
+        if local.now.outcome == Outcome::NotTls && view.content().now.proved().is_some() && self.is_from_before(&view) {
+            view = self.looked_again(view).await?;
+        }
         let mut there = None;
         if let Some(address) = differing_address(&local.now, view.content()) {
             (view, there) = self.cross_check(view, address).await?;
@@ -354,6 +386,13 @@ impl Ask {
         Ok((newer, there))
     }
 
+    /// Has a view looked at again that met TLS where I do not: the server may have ceased to speak it since.
+    async fn looked_again(&self, view: Verified<View>) -> Result<Verified<View>, Failure> {
+        let newer = self.renewed(None).await?;
+        self.compare(&view, &newer)?;
+        Ok(newer)
+    }
+
     /// A look made for this check. A node rests between two looks, and answers with the one before meanwhile: where there
     /// is time, the rest is waited out.
     async fn renewed(&self, address: Option<std::net::SocketAddr>) -> Result<Verified<View>, Missing> {
@@ -385,7 +424,6 @@ impl Ask {
         max_age: Duration,
         address: Option<std::net::SocketAddr>,
     ) -> Result<Verified<View>, Missing> {
-        let nonce = random::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let question = Question {
             max_age,
             address: address.map(|address| address.ip()),
@@ -395,7 +433,7 @@ impl Ask {
                 .left()
                 .saturating_sub(Duration::from_millis(500))
                 .clamp(Duration::from_secs(1), LONGEST_WAIT),
-            nonce: Some(nonce),
+            nonce: Some(nonce()),
             ..Question::about(self.service.clone())
         };
         let answer = self.vantage.view(question, self.deadline);
@@ -451,6 +489,13 @@ fn counted(answer: Option<Result<Verified<View>, Missing>>) -> Result<Option<Ver
 fn differing_address(local: &Observation, view: &View) -> Option<std::net::SocketAddr> {
     let (mine, other) = (local.proved()?, view.now.proved()?);
     if other.shows(mine.key) { None } else { local.address }
+}
+
+/// Whether a look is told again after the owner's record in it has run out. Nodes look anew by themselves; for one that
+/// does not, the deleted record would go on vouching.
+fn outlives_its_record(view: &View) -> bool {
+    let remembers = view.authority.iter().any(|entry| !entry.record.is_empty());
+    view.dns.record_life(remembers).is_some_and(|life| age(view) > life + NODE_RESTS)
 }
 
 /// How old the look of a view was when the view was made.

@@ -8,7 +8,7 @@ use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
-use parallax_core::{Host, VantageId};
+use parallax_core::{Host, VantageId, plainly};
 use parallax_proto::{SIGNATURE_HEADER, Signed};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -197,15 +197,10 @@ async fn open(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> R
 fn sentence(error: &std::io::Error) -> String {
     use std::io::ErrorKind as Kind;
     match error.kind() {
-        Kind::ConnectionRefused => "the connection was refused".into(),
-        Kind::ConnectionReset | Kind::ConnectionAborted | Kind::BrokenPipe => "the connection was cut".into(),
+        Kind::BrokenPipe => "the connection was cut".into(),
         Kind::UnexpectedEof => "the connection was closed in the middle of the handshake".into(),
         Kind::TimedOut => "the connection timed out".into(),
-        Kind::HostUnreachable | Kind::NetworkUnreachable => "there is no way to its network".into(),
-        _ => {
-            let said = error.to_string();
-            said.split(" (os error").next().unwrap_or_default().to_owned()
-        }
+        _ => plainly(error),
     }
 }
 

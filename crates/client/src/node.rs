@@ -6,8 +6,8 @@ use futures_util::future::BoxFuture;
 use parallax_core::{Timestamp, VantageId};
 use parallax_probe::AwsLc;
 use parallax_proto::{
-    BadSignature, Descriptor, Expected, LARGEST_DESCRIPTOR, LARGEST_VIEW, Question, Signed, StatementKey, Verified,
-    View, ViewError,
+    Descriptor, DnsQuestion, DnsReply, Expected, LARGEST_DESCRIPTOR, LARGEST_DNS_REPLY, LARGEST_VIEW, Question, Signed,
+    StatementKey, Verified, View,
 };
 
 use crate::clock::now;
@@ -91,34 +91,31 @@ impl NodeVantage {
         Ok(known)
     }
 
-    async fn ask(&self, question: &Question, deadline: Deadline) -> Result<Verified<View>, Missing> {
-        let path = question.to_path();
-        let answer = self.channel.get(&path, LARGEST_VIEW, deadline);
+    /// A signed answer that `verify` believes under the statement key.
+    async fn ask<T>(
+        &self,
+        path: &str,
+        limit: usize,
+        deadline: Deadline,
+        verify: impl Fn(StatementKey, Signed) -> Result<Verified<T>, Missing>,
+    ) -> Result<Verified<T>, Missing> {
+        let answer = self.channel.get(path, limit, deadline);
         let kept = self.known().filter(|known| known.valid_until > now());
         let Some(kept) = kept else {
             // Both at once: a first question costs no second round trip.
             let (answer, known) = tokio::join!(answer, self.learn(deadline));
-            return self.verify(question, known?.statement_key, answer?);
+            return verify(known?.statement_key, answer?);
         };
         let answer = answer.await?;
-        match self.verify(question, kept.statement_key, answer.clone()) {
+        match verify(kept.statement_key, answer.clone()) {
             // The statement key may have been replaced since: fetch the descriptor once, then judge.
-            Err(Missing::View(ViewError::Signature(BadSignature::Mismatch))) => {
-                let known = self.learn(deadline).await?;
-                self.verify(question, known.statement_key, answer)
-            }
+            Err(why) if why.is_other_key() => verify(self.learn(deadline).await?.statement_key, answer),
             judged => judged,
         }
     }
 
-    fn verify(
-        &self,
-        question: &Question,
-        statement_key: StatementKey,
-        signed: Signed,
-    ) -> Result<Verified<View>, Missing> {
-        let expected = Expected { vantage: self.id, statement_key, question, now: now() };
-        Ok(View::verify(&AwsLc, &expected, signed)?)
+    fn expected<'a, Q>(&self, statement_key: StatementKey, question: &'a Q) -> Expected<'a, Q> {
+        Expected { vantage: self.id, statement_key, question, now: now() }
     }
 }
 
@@ -140,6 +137,16 @@ impl VantagePoint for NodeVantage {
     }
 
     fn view(&self, question: Question, deadline: Deadline) -> BoxFuture<'_, Result<Verified<View>, Missing>> {
-        Box::pin(async move { self.ask(&question, deadline).await })
+        Box::pin(async move {
+            let verify = |key, signed| Ok(View::verify(&AwsLc, &self.expected(key, &question), signed)?);
+            self.ask(&question.to_path(), LARGEST_VIEW, deadline, verify).await
+        })
+    }
+
+    fn dns(&self, question: DnsQuestion, deadline: Deadline) -> BoxFuture<'_, Result<Verified<DnsReply>, Missing>> {
+        Box::pin(async move {
+            let verify = |key, signed| Ok(DnsReply::verify(&AwsLc, &self.expected(key, &question), signed)?);
+            self.ask(&question.to_path(), LARGEST_DNS_REPLY, deadline, verify).await
+        })
     }
 }

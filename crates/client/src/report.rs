@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parallax_core::{Accepted, Evidence, NotaryTestimony, ServiceId, Touched, VantageId, Verdict};
+use parallax_core::{Accepted, Evidence, HostKey, NotaryTestimony, ServiceId, Touched, VantageId, Verdict};
 use parallax_proto::{Contradiction, NotaryReply, Verified, View};
 use serde_json::{Value, json};
 
@@ -31,6 +31,17 @@ pub struct Report {
     pub missing: Vec<MissingView>,
     /// Pairs of signed views that prove a vantage point's lie.
     pub proofs: Vec<Contradiction>,
+}
+
+/// A host key of an SSH server, judged by itself.
+#[derive(Clone, Debug)]
+pub struct JudgedHostKey {
+    /// Which.
+    pub key: HostKey,
+    /// The verdict about it alone.
+    pub verdict: Verdict,
+    /// Whether it is trusted by the user's own word.
+    pub accepted: bool,
 }
 
 /// A view that counts.
@@ -89,7 +100,6 @@ impl Report {
 
     /// What `parallax check --json` prints.
     pub fn to_json(&self) -> Value {
-        let failure = |vantage: &VantageId, why: &Missing| json!({ "vantage": vantage, "why": why.to_string() });
         let mut report = json!({
             "service": self.service(),
             "verdict": self.verdict.decision,
@@ -98,8 +108,8 @@ impl Report {
             "policy": self.policy,
             "local": self.evidence.local(),
             "views": self.views.iter().map(|view| self.view_to_json(view)).collect::<Vec<_>>(),
-            "dropped": self.dropped.iter().map(|one| failure(&one.vantage, &one.why)).collect::<Vec<_>>(),
-            "missing": self.missing.iter().map(|one| failure(&one.vantage, &one.why)).collect::<Vec<_>>(),
+            "dropped": self.dropped.iter().map(|one| failure_to_json(&one.vantage, &one.why)).collect::<Vec<_>>(),
+            "missing": self.missing.iter().map(|one| failure_to_json(&one.vantage, &one.why)).collect::<Vec<_>>(),
             "counts": self.verdict.counts,
             "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
         });
@@ -140,6 +150,10 @@ impl Report {
         }
         shown
     }
+}
+
+pub(crate) fn failure_to_json(vantage: &VantageId, why: &Missing) -> Value {
+    json!({ "vantage": vantage, "why": why.to_string() })
 }
 
 fn own_word_to_json(touched: &Touched) -> Value {

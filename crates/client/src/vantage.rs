@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parallax_core::VantageId;
-use parallax_proto::{DescriptorError, Question, ReplyError, Verified, View, ViewError};
+use parallax_proto::{
+    BadSignature, DescriptorError, DnsQuestion, DnsReply, DnsReplyError, Question, ReplyError, Verified, View,
+    ViewError,
+};
 use tokio::time::Instant;
 
 /// Until when an answer is of use.
@@ -44,6 +47,9 @@ pub trait VantagePoint: Send + Sync {
 
     /// Asks it. What comes back was verified against this very question.
     fn view(&self, question: Question, deadline: Deadline) -> BoxFuture<'_, Result<Verified<View>, Missing>>;
+
+    /// Asks what DNS says from there. What comes back was verified against this very question.
+    fn dns(&self, question: DnsQuestion, deadline: Deadline) -> BoxFuture<'_, Result<Verified<DnsReply>, Missing>>;
 }
 
 /// Why there is no view.
@@ -86,6 +92,12 @@ pub enum Missing {
     /// Its view does not hold.
     #[error("{0}")]
     View(#[from] ViewError),
+    /// Its DNS answer does not hold.
+    #[error("{0}")]
+    Dns(#[from] DnsReplyError),
+    /// Its kind knows nothing of DNS.
+    #[error("not supported: old notaries can't be asked about DNS")]
+    NoDns,
     /// An old notary's reply does not hold.
     #[error("{0}")]
     Reply(#[from] ReplyError),
@@ -104,6 +116,15 @@ pub enum Missing {
 }
 
 impl Missing {
+    /// Whether the answer may be signed by a newer statement key than the one that is known.
+    pub(crate) fn is_other_key(&self) -> bool {
+        matches!(
+            self,
+            Missing::View(ViewError::Signature(BadSignature::Mismatch))
+                | Missing::Dns(DnsReplyError::Signature(BadSignature::Mismatch))
+        )
+    }
+
     /// Whether it answered, but nothing that may count: dropped, not missing.
     pub fn is_dropped(&self) -> bool {
         match self {
@@ -113,11 +134,13 @@ impl Missing {
             | Missing::Refused { .. }
             | Missing::NoHistory
             | Missing::NotForNotaries
+            | Missing::NoDns
             | Missing::Protocol(_) => false,
             Missing::WrongPin { .. }
             | Missing::Certificate(_)
             | Missing::Descriptor(_)
             | Missing::View(_)
+            | Missing::Dns(_)
             | Missing::Reply(_)
             | Missing::TooLarge(_)
             | Missing::Lying(_) => true,

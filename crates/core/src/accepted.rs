@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::id::Fingerprint;
-use crate::observation::Observation;
-use crate::service::{BadService, Host, Scheme, ServiceId};
+use crate::observation::{Met, Observation};
+use crate::scheme::Scheme;
+use crate::service::{BadService, Host, ServiceId};
 use crate::time::Timestamp;
 use crate::verdict::{Decision, Rule, Verdict};
 
@@ -78,8 +79,8 @@ impl Accepted {
     /// and that is the accepted one: then it is trusted, whatever the network says, and the network's reasons, where
     /// it was asked, stay below the user's. Any other key gets the policy's own verdict, and a reason more.
     pub fn weigh(&self, without: Verdict, local: &Observation) -> (Verdict, Touched) {
-        let met = local.proved().map(|met| met.key);
-        let holds = met.is_some_and(|met| self.covers(met));
+        let met = local.proved();
+        let holds = met.is_some_and(|met| self.covers(met.key));
         let mut verdict = without.clone();
         if holds {
             verdict.decision = Decision::Trusted;
@@ -114,13 +115,18 @@ impl Accepted {
         }
     }
 
-    fn reason_that_is_void(&self, met: Option<Fingerprint>) -> String {
+    fn reason_that_is_void(&self, met: Option<&Met>) -> String {
         let day = day(self.since());
         match (self, met) {
+            (Accepted::Key { key, .. }, Some(met)) if met.shows(*key) => format!(
+                "You accepted another host key of this server on {day} ({}), which it proved too: your word does not count for this one ({}).",
+                key.short(),
+                met.key.short()
+            ),
             (Accepted::Key { key, .. }, Some(met)) => format!(
                 "The key that you accepted on {day} was another ({}, not {}): your word does not count for this one.",
                 key.short(),
-                met.short()
+                met.key.short()
             ),
             (Accepted::Key { key, .. }, None) => {
                 format!("You accepted a key here on {day} ({}), but no proved key was met.", key.short())
@@ -205,7 +211,7 @@ serde_as_text!(HostPattern);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{CaId, Met, Outcome, PublicCa};
+    use crate::observation::{CaId, PublicCa};
     use crate::verdict::Counts;
 
     const SINCE: Timestamp = Timestamp::from_unix_secs(1_700_000_000);
@@ -229,9 +235,10 @@ mod tests {
             not_after: SINCE,
             ca_id: CaId::Key(print(key)),
             host_keys: Vec::new(),
+            scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
-        Observation { at: SINCE, address: None, outcome: Outcome::Seen, met: Some(met) }
+        Observation::seen(SINCE, None, met)
     }
 
     fn verdict(decision: Decision, rule: Rule) -> Verdict {

@@ -184,6 +184,11 @@ pub struct History {
 }
 
 impl History {
+    /// Whether a record that authorised somebody was ever read.
+    pub fn remembers_record(&self) -> bool {
+        self.authority.iter().any(|entry| !entry.record.is_empty())
+    }
+
     /// Takes in one look. A failed look extends no span; a failed lookup no record.
     pub fn absorb(&mut self, look: &Look) {
         let at = look.now.at;
@@ -324,9 +329,10 @@ mod tests {
             ca_id: CaId::Key(print(leaf)),
             public_ca: PublicCa::UnknownIssuer,
             host_keys: Vec::new(),
+            scts: None,
         };
         let address = Some(SocketAddr::from(([192, 0, 2, 10], 443)));
-        let now = Observation { at: at(ms), address, outcome: Outcome::Seen, met: Some(met) };
+        let now = Observation::seen(at(ms), address, met);
         Look { dns: DnsAnswers::default(), now }
     }
 

@@ -8,7 +8,8 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{Fingerprint, Md5Fingerprint};
-use crate::observation::{CaId, Met};
+use crate::observation::{CaId, Met, PublicCa};
+use crate::time::Timestamp;
 
 /// The longest key blob, in bytes: an RSA key of 8192 bits takes about 1 KiB.
 pub const LONGEST_HOST_KEY: usize = 2048;
@@ -113,6 +114,30 @@ fn from_base64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D:
 }
 
 impl Met {
+    /// What a look tells of host keys that were proved, the preferred first; `None` when there are none.
+    pub fn of_host_keys(host_keys: Vec<HostKey>) -> Option<Met> {
+        let first = host_keys.first()?.clone();
+        let met = Met {
+            protocol: "SSH-2.0".into(),
+            proved: true,
+            leaf: first.key,
+            leaf_md5: None,
+            key: first.key,
+            issuer_key: None,
+            chain: Vec::new(),
+            path: Vec::new(),
+            names: Vec::new(),
+            // A host key has no term; these are the first and the last moment that can be written.
+            not_before: Timestamp::from_unix_ms(i64::MIN),
+            not_after: Timestamp::from_unix_ms(i64::MAX),
+            ca_id: CaId::Key(first.key),
+            public_ca: PublicCa::UnknownIssuer,
+            host_keys,
+            scts: None,
+        };
+        Some(met.by_host_key(&first))
+    }
+
     /// This look with one of its host keys as *the* key: what leaf, key, CA and chain say is that key.
     pub fn by_host_key(&self, host_key: &HostKey) -> Met {
         let key = host_key.key;

@@ -79,7 +79,7 @@ mod tests {
     use crate::evidence::Testimony;
     use crate::history::{History, Timespan};
     use crate::id::Fingerprint;
-    use crate::observation::{CaId, Look, Met, Observation, Outcome, PublicCa};
+    use crate::observation::{CaId, Look, Met, Observation, PublicCa};
     use crate::policy::{Policy, Share};
     use crate::verdict::{Decision, Rule, Verdict};
 
@@ -118,12 +118,10 @@ mod tests {
             not_after: NOW,
             ca_id: CaId::Key(print(n)),
             host_keys: Vec::new(),
+            scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
-        Look {
-            dns: DnsAnswers::default(),
-            now: Observation { at: NOW, address: None, outcome: Outcome::Seen, met: Some(met) },
-        }
+        Look { dns: DnsAnswers::default(), now: Observation::seen(NOW, None, met) }
     }
 
     fn evidence() -> Evidence {
@@ -176,6 +174,26 @@ mod tests {
         assert_eq!(verdict.judged.len(), 3);
         evidence.add_notary(notary(3, &[(OTHER, 4, 1)]));
         assert_eq!(quorum(&evidence, 1.0, 0).rule, Rule::QuorumMissed);
+    }
+
+    /// The longest reply that is read holds some 9000 of them; whoever answers must not keep me busy for minutes.
+    #[test]
+    fn a_notary_with_thousands_of_spans_is_judged_as_one_with_few() {
+        let second = |seconds: u64| NOW.minus(Duration::from_secs(seconds));
+        let span = |from, until| Md5Span { leaf_md5: md5(MINE), first_seen: second(from), last_seen: second(until) };
+        let mut evidence = evidence();
+        for n in 2..7 {
+            // They overlap, are in no order, and one lies within another.
+            let spans = (0..9000).map(|k| span(100 * (8999 - k) + 150, 100 * (8999 - k))).chain([span(5000, 4000)]);
+            evidence.add_notary(NotaryTestimony { vantage: id(n), spans: spans.collect() });
+        }
+        let verdict = quorum(&evidence, 1.0, 10);
+        assert_eq!(verdict.rule, Rule::QuorumHeld, "{verdict:?}");
+        let mut gapped = evidence.notaries()[0].clone();
+        gapped.spans.retain(|span| span.first_seen < second(500_000) || second(400_000) < span.last_seen);
+        evidence.add_notary(gapped);
+        assert_eq!(quorum(&evidence, 1.0, 5).rule, Rule::QuorumTooYoung, "a gap of a day breaks it");
+        assert_eq!(quorum(&evidence, 1.0, 4).rule, Rule::QuorumHeld);
     }
 
     #[test]

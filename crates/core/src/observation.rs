@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::dns::DnsAnswers;
 use crate::host_key::HostKey;
 use crate::id::{Fingerprint, Md5Fingerprint};
+use crate::scts::Scts;
 use crate::service::{Host, ServiceId};
 use crate::time::Timestamp;
 
@@ -32,6 +33,10 @@ pub struct Observation {
     pub address: Option<SocketAddr>,
     /// How it ended.
     pub outcome: Outcome,
+    /// Whether the server would begin TLS, as far as it came to that; `None` at services that need no upgrade, and in
+    /// what older vantage points tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starttls: Option<Starttls>,
     /// What was met, when a certificate was.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub met: Option<Met>,
@@ -45,6 +50,8 @@ struct ReadObservation {
     #[serde(default)]
     address: Option<SocketAddr>,
     outcome: Outcome,
+    #[serde(default)]
+    starttls: Option<Starttls>,
     #[serde(flatten)]
     met: Option<Met>,
 }
@@ -53,10 +60,10 @@ impl TryFrom<ReadObservation> for Observation {
     type Error = &'static str;
 
     fn try_from(read: ReadObservation) -> Result<Self, Self::Error> {
-        let ReadObservation { at, address, outcome, met } = read;
+        let ReadObservation { at, address, outcome, starttls, met } = read;
         match (outcome, &met) {
             (Outcome::Seen, None) => Err("an observation with the outcome \"seen\" lacks a readable certificate"),
-            _ => Ok(Self { at, address, outcome, met }),
+            _ => Ok(Self { at, address, outcome, starttls, met }),
         }
     }
 }
@@ -98,12 +105,30 @@ pub struct Met {
     /// The host keys that an SSH server proved, the preferred kind first: that one is `leaf` and `key`. Empty for TLS.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<HostKey>,
+    /// What Certificate Transparency says of the leaf; `None` where the vantage point knows no logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scts: Option<Scts>,
 }
 
 impl Observation {
+    /// A look that met this.
+    pub fn seen(at: Timestamp, address: Option<SocketAddr>, met: Met) -> Self {
+        Self { at, address, outcome: Outcome::Seen, starttls: None, met: Some(met) }
+    }
+
     /// A look that met no certificate.
     pub fn failed(at: Timestamp, address: Option<SocketAddr>, outcome: Outcome) -> Self {
-        Self { at, address, outcome, met: None }
+        Self { at, address, outcome, starttls: None, met: None }
+    }
+
+    /// The same, with what was learnt of the upgrade to TLS.
+    pub fn with_starttls(self, starttls: Option<Starttls>) -> Self {
+        Self { starttls, ..self }
+    }
+
+    /// Whether the server spoke its protocol, but would not begin TLS.
+    pub fn lacks_upgrade(&self) -> bool {
+        matches!(self.starttls, Some(Starttls::NotOffered | Starttls::Refused))
     }
 
     /// The certificate, if it was seen and the key was proved: what may count for a verdict.
@@ -203,6 +228,36 @@ impl Outcome {
 }
 
 impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Whether a server that begins in the clear would begin TLS. That it would not is evidence: whoever is on the way can
+/// take the offer out (RFC 3207 section 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Starttls {
+    /// It offers it, or has begun it.
+    Offered,
+    /// It does not name it among its capabilities, or says that it knows no such thing.
+    NotOffered,
+    /// It would not begin what it offers.
+    Refused,
+}
+
+impl Starttls {
+    /// As it stands in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Starttls::Offered => "offered",
+            Starttls::NotOffered => "not-offered",
+            Starttls::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Starttls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -356,12 +411,33 @@ mod tests {
         let read: Observation = serde_json::from_str(&whole).unwrap();
         assert!(read.proved().is_some());
         assert_eq!(serde_json::from_str::<Observation>(&serde_json::to_string(&read).unwrap()).unwrap(), read);
-        let broken = whole.replace(r#""leaf":""#, r#""leaf":"x"#);
-        let error = serde_json::from_str::<Observation>(&broken).unwrap_err().to_string();
-        assert!(error.contains("lacks a readable certificate"), "{error}");
+        for (part, by) in [(r#""leaf":""#, r#""leaf":"x"#), (r#""unknown":1"#, r#""scts":{"valid":-1}"#)] {
+            let error = serde_json::from_str::<Observation>(&whole.replace(part, by)).unwrap_err().to_string();
+            assert!(error.contains("lacks a readable certificate"), "{error}");
+        }
         let failed = r#"{"at":"2026-11-23T05:12:00.000Z","outcome":"timeout"}"#;
         let read: Observation = serde_json::from_str(failed).unwrap();
         assert_eq!((read.met.is_none(), read.address), (true, None));
+    }
+
+    #[test]
+    fn what_is_known_of_the_upgrade_is_written_and_read() {
+        for (text, wanted) in [
+            (r#""starttls":"offered","#, Some(Starttls::Offered)),
+            (r#""starttls":"not-offered","#, Some(Starttls::NotOffered)),
+            (r#""starttls":"refused","#, Some(Starttls::Refused)),
+            (r#""starttls":null,"#, None),
+            ("", None),
+        ] {
+            let look = format!(r#"{{{text}"at":"2026-11-23T05:12:00.000Z","outcome":"not-tls"}}"#);
+            let read: Observation = serde_json::from_str(&look).unwrap();
+            assert_eq!(read.starttls, wanted);
+            let written = serde_json::to_string(&read).unwrap();
+            assert_eq!(written.contains("starttls"), wanted.is_some(), "{written}");
+            assert_eq!(serde_json::from_str::<Observation>(&written).unwrap(), read);
+        }
+        let look = r#"{"starttls":"perhaps","at":"2026-11-23T05:12:00.000Z","outcome":"not-tls"}"#;
+        assert!(serde_json::from_str::<Observation>(look).is_err());
     }
 
     #[test]

@@ -110,7 +110,7 @@ mod tests {
     use crate::dns::DnsAnswers;
     use crate::history::{MAX_SPANS, MAX_TURNS};
     use crate::id::Fingerprint;
-    use crate::observation::{CaId, Look, Met, Observation, Outcome, PublicCa};
+    use crate::observation::{CaId, Look, Met, Observation, PublicCa};
 
     const LIMIT: i64 = 172_800;
 
@@ -135,12 +135,10 @@ mod tests {
             not_after: at,
             ca_id: CaId::Key(print),
             host_keys: Vec::new(),
+            scts: None,
             public_ca: PublicCa::UnknownIssuer,
         };
-        Look {
-            dns: DnsAnswers::default(),
-            now: Observation { at, address: None, outcome: Outcome::Seen, met: Some(met) },
-        }
+        Look { dns: DnsAnswers::default(), now: Observation::seen(at, None, met) }
     }
 
     fn history(looks: &[(u8, i64)]) -> History {

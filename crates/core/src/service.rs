@@ -6,41 +6,7 @@ use std::str::FromStr;
 
 use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 
-/// How the service is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Scheme {
-    /// TLS from the first byte.
-    Tls,
-    /// SSH (RFC 4253).
-    Ssh,
-}
-
-impl Scheme {
-    /// As it stands before `://`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Scheme::Tls => "tls",
-            Scheme::Ssh => "ssh",
-        }
-    }
-
-    /// The port when none is named.
-    pub const fn default_port(self) -> u16 {
-        match self {
-            Scheme::Tls => 443,
-            Scheme::Ssh => 22,
-        }
-    }
-
-    /// What is spoken, for people.
-    pub const fn protocol(self) -> &'static str {
-        match self {
-            Scheme::Tls => "TLS",
-            Scheme::Ssh => "SSH",
-        }
-    }
-}
+use crate::scheme::Scheme;
 
 /// A host: a DNS name in A-labels (lower case, no trailing dot) or an address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -103,7 +69,9 @@ pub enum BadService {
     #[error("no service was named; write a host such as example.com, or example.com:8443")]
     Empty,
     /// A scheme that nothing here looks at.
-    #[error("\"{0}://\" is not a scheme that can be looked at; use tls://, https:// or ssh://, or leave it out")]
+    #[error(
+        "\"{0}://\" is not a scheme that can be looked at; use tls://, https://, ssh://, smtp://, submission://, imap://, pop3://, ldap:// or postgres://, or leave it out"
+    )]
     Scheme(String),
     /// A legacy service type other than 1 (SSH) and 2 (TLS), or one that contradicts the scheme.
     #[error("service type \"{0}\" can't be looked at; the old spelling host:port,2 names TLS, host:port,1 SSH")]
@@ -165,8 +133,9 @@ impl fmt::Display for ServiceId {
 impl FromStr for ServiceId {
     type Err = BadService;
 
-    /// Accepts `host`, `host:port`, `https://host[:port]/…`, `tls://host[:port]`, `ssh://host[:port]`, `[v6]`,
-    /// `[v6]:port`, a bare IPv6 address, and the Perspectives spellings `host:port,2` and, for SSH, `host:port,1`.
+    /// Accepts `host`, `host:port`, `https://host[:port]/…`, `tls://host[:port]` and so on for each [`Scheme`], `[v6]`,
+    /// `[v6]:port`, a bare IPv6 address, the spellings `imaps://`, `pop3s://`, `submissions://` and `ldaps://` for TLS at
+    /// their ports, and the Perspectives spellings `host:port,2` and, for SSH, `host:port,1`.
     fn from_str(text: &str) -> Result<Self, BadService> {
         let text = text.trim();
         if text.is_empty() {
@@ -175,7 +144,7 @@ impl FromStr for ServiceId {
         if text.len() > LONGEST_INPUT {
             return Err(BadService::TooLong(text.len()));
         }
-        let (scheme, rest) = match text.split_once("://") {
+        let (named, rest) = match text.split_once("://") {
             Some((scheme, rest)) => {
                 (Some(parse_scheme(scheme)?), rest.split(['/', '?', '#']).next().unwrap_or_default())
             }
@@ -184,14 +153,15 @@ impl FromStr for ServiceId {
         if rest.contains(['@', '/', '?', '#', '\\', '%']) || rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(BadService::Extra(shown(text)));
         }
-        let (rest, scheme) = match (rest.rsplit_once(','), scheme) {
-            (Some((rest, "2")), None | Some(Scheme::Tls)) => (rest, Scheme::Tls),
-            (Some((rest, "1")), None | Some(Scheme::Ssh)) => (rest, Scheme::Ssh),
+        let of = |scheme: Scheme| named.unwrap_or((scheme, scheme.default_port()));
+        let (rest, (scheme, usual_port)) = match (rest.rsplit_once(','), named) {
+            (Some((rest, "2")), None | Some((Scheme::Tls, _))) => (rest, of(Scheme::Tls)),
+            (Some((rest, "1")), None | Some((Scheme::Ssh, _))) => (rest, of(Scheme::Ssh)),
             (Some((_, kind)), _) => return Err(BadService::Type(shown(kind))),
-            (None, scheme) => (rest, scheme.unwrap_or(Scheme::Tls)),
+            (None, _) => (rest, of(Scheme::Tls)),
         };
         let (host, port) = split_port(rest)?;
-        let port = port.map_or(Ok(scheme.default_port()), parse_port)?;
+        let port = port.map_or(Ok(usual_port), parse_port)?;
         Self::new(scheme, host, port)
     }
 }
@@ -207,12 +177,9 @@ fn shown(text: &str) -> String {
     shown
 }
 
-fn parse_scheme(scheme: &str) -> Result<Scheme, BadService> {
-    match scheme.to_ascii_lowercase().as_str() {
-        "tls" | "https" => Ok(Scheme::Tls),
-        "ssh" => Ok(Scheme::Ssh),
-        _ => Err(BadService::Scheme(shown(scheme))),
-    }
+/// The scheme, and the port that this spelling of it stands for.
+fn parse_scheme(text: &str) -> Result<(Scheme, u16), BadService> {
+    Scheme::parse(text).ok_or_else(|| BadService::Scheme(shown(text)))
 }
 
 fn split_port(text: &str) -> Result<(&str, Option<&str>), BadService> {
@@ -240,7 +207,7 @@ fn parse_port(text: &str) -> Result<u16, BadService> {
     text.parse().ok().filter(|port| *port != 0).ok_or_else(bad)
 }
 
-fn parse_host(text: &str) -> Result<Host, BadService> {
+pub(crate) fn parse_host(text: &str) -> Result<Host, BadService> {
     if text.is_empty() {
         return Err(BadService::Empty);
     }
@@ -324,6 +291,19 @@ mod tests {
             ("example.com:22,1", "ssh://example.com:22"),
             ("example.com,1", "ssh://example.com:22"),
             ("ssh://example.com:22,1", "ssh://example.com:22"),
+            ("smtp://MX.Example.com", "smtp://mx.example.com:25"),
+            ("Submission://mail.example.com.", "submission://mail.example.com:587"),
+            ("imap://mail.example.com/INBOX", "imap://mail.example.com:143"),
+            ("pop3://[2001:db8::1]", "pop3://[2001:db8::1]:110"),
+            ("ldap://192.0.2.7:3389/dc=example?cn", "ldap://192.0.2.7:3389"),
+            ("postgresql://db.example.com/shop", "postgres://db.example.com:5432"),
+            ("submissions://mail.example.com", "tls://mail.example.com:465"),
+            ("smtps://mail.example.com", "tls://mail.example.com:465"),
+            ("imaps://mail.example.com", "tls://mail.example.com:993"),
+            ("pop3s://mail.example.com", "tls://mail.example.com:995"),
+            ("ldaps://mail.example.com", "tls://mail.example.com:636"),
+            ("imaps://mail.example.com:1993", "tls://mail.example.com:1993"),
+            ("imaps://mail.example.com,2", "tls://mail.example.com:993"),
             ("bücher.example", "tls://xn--bcher-kva.example:443"),
             ("xn--bcher-kva.example", "tls://xn--bcher-kva.example:443"),
             ("ｅｘａｍｐｌｅ．ｃｏｍ", "tls://example.com:443"),
@@ -351,7 +331,12 @@ mod tests {
         for (given, part) in [
             ("", "no service was named"),
             ("   ", "no service was named"),
-            ("gopher://example.com", "use tls://, https:// or ssh://"),
+            ("gopher://example.com", "use tls://, https://, ssh://, smtp://"),
+            ("smtp://", "no service was named"),
+            ("smtp://example.com:0", "ports are 1 to 65535"),
+            ("smtp://example.com:25,2", "host:port,2"),
+            ("smtp://user@example.com", "user name"),
+            ("mailto://example.com", "not a scheme"),
             ("://example.com", "not a scheme"),
             ("example.com:0", "ports are 1 to 65535"),
             ("example.com:65536", "ports are 1 to 65535"),

@@ -14,6 +14,7 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::OffsetDateTime;
 
+use crate::ct::{self, CtLog};
 use crate::error::LabError;
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -86,6 +87,21 @@ impl Ca {
     /// A certificate for DNS names and addresses, with a key of its own.
     pub fn issue(&self, names: &[&str], validity: Validity) -> Result<Certificate, LabError> {
         Certificate::make(names, validity, Some(self), Arc::new(new_key(&names.join(", "))?))
+    }
+
+    /// The same, having been shown to these logs at these moments: it carries their timestamps.
+    pub fn issue_logged(
+        &self,
+        names: &[&str],
+        validity: Validity,
+        shown: &[(&CtLog, Timestamp)],
+    ) -> Result<Certificate, LabError> {
+        let what = names.join(", ");
+        let key_pair = Arc::new(new_key(&what)?);
+        let mut params = leaf_params(names, validity).map_err(|source| failed(&what, source))?;
+        let bare = params.signed_by(&*key_pair, &self.0.issuer).map_err(|source| failed(&what, source))?;
+        params.custom_extensions.push(ct::extension(bare.der(), self.key(), shown)?);
+        Certificate::sign(&params, names, validity, Some(self), key_pair)
     }
 
     /// Another certificate with the names and the key of an earlier one, whoever issued that.
@@ -235,13 +251,22 @@ impl Certificate {
     }
 
     fn make(names: &[&str], validity: Validity, issuer: Option<&Ca>, key_pair: Arc<KeyPair>) -> Result<Self, LabError> {
-        let what = names.join(", ");
-        let params = leaf_params(names, validity).map_err(|source| failed(&what, source))?;
+        let params = leaf_params(names, validity).map_err(|source| failed(&names.join(", "), source))?;
+        Self::sign(&params, names, validity, issuer, key_pair)
+    }
+
+    fn sign(
+        params: &CertificateParams,
+        names: &[&str],
+        validity: Validity,
+        issuer: Option<&Ca>,
+        key_pair: Arc<KeyPair>,
+    ) -> Result<Self, LabError> {
         let signed = match issuer {
             Some(ca) => params.signed_by(&*key_pair, &ca.0.issuer),
             None => params.self_signed(&*key_pair),
         }
-        .map_err(|source| failed(&what, source))?;
+        .map_err(|source| failed(&names.join(", "), source))?;
         let above = issuer.into_iter().flat_map(Ca::line).map(|ca| ca.der().clone());
         Ok(Self(Arc::new(CertificateParts {
             chain: std::iter::once(signed.der().clone()).chain(above).collect(),
@@ -300,15 +325,15 @@ fn next_number() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-fn new_key(what: &str) -> Result<KeyPair, LabError> {
+pub(crate) fn new_key(what: &str) -> Result<KeyPair, LabError> {
     KeyPair::generate().map_err(|source| failed(what, source))
 }
 
-fn failed(what: &str, source: rcgen::Error) -> LabError {
+pub(crate) fn failed(what: &str, source: rcgen::Error) -> LabError {
     LabError::Certificate { what: what.to_owned(), source }
 }
 
-fn fingerprint(der: &[u8]) -> Fingerprint {
+pub(crate) fn fingerprint(der: &[u8]) -> Fingerprint {
     let mut bytes = [0; 32];
     // SHA-256 has 32 octets; `zip` says so without a way to fail.
     bytes.iter_mut().zip(digest::digest(&digest::SHA256, der).as_ref()).for_each(|(to, from)| *to = *from);

@@ -2,12 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use parallax_core::plainly;
+
 /// Why a lab, or something in it, could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// Every set of loopback addresses is in use by another lab, or this system has only 127.0.0.1.
     #[error(
-        "no set of loopback addresses is free, the last tried was {last}: {source}; a lab needs all of 127.0.0.0/8, as on Linux"
+        "no set of loopback addresses is free, the last tried was {last}: {}; a lab needs all of 127.0.0.0/8, as on Linux",
+        plainly(source)
     )]
     NoSubnet {
         /// The last one tried.
@@ -26,7 +29,7 @@ pub enum LabError {
         last: u16,
     },
     /// An address could not be listened on.
-    #[error("can't listen on {address}: {source}")]
+    #[error("can't listen on {address}: {}", plainly(source))]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -62,7 +65,7 @@ pub enum LabError {
     #[error("a node of the lab can't be given a past: {0}")]
     Store(#[from] parallax_store::StoreError),
     /// A node of the lab has no place for its data.
-    #[error("a node of the lab has no place for its data: {0}")]
+    #[error("a node of the lab has no place for its data: {}", plainly(.0))]
     Data(std::io::Error),
     /// A user or node of the lab can't look.
     #[error("nobody can look from here: {0}")]

@@ -61,7 +61,12 @@ impl Lab {
 
     /// The service with this host name or address at the port of the sites.
     pub fn service(&self, host: &str) -> Result<ServiceId, LabError> {
-        Ok(ServiceId::new(Scheme::Tls, host, self.port())?)
+        self.service_of(Scheme::Tls, host)
+    }
+
+    /// The service of this scheme with this host name or address at the port of the sites.
+    pub fn service_of(&self, scheme: Scheme, host: &str) -> Result<ServiceId, LabError> {
+        Ok(ServiceId::new(scheme, host, self.port())?)
     }
 
     /// The DNS server.
@@ -108,8 +113,13 @@ impl Lab {
 
     /// Opens a TLS site that is reached only through an attacker ([`Lab::on_path`]).
     pub async fn hidden_site(&self, certificate: &Certificate) -> Result<Site, LabError> {
+        self.hidden(Behaviour::tls(certificate)?).await
+    }
+
+    /// Opens something else that is reached only through an attacker.
+    pub async fn hidden(&self, behaviour: Behaviour) -> Result<Site, LabError> {
         let address = SocketAddr::from((self.address(HIDDEN, 1), 0));
-        Site::open(address, Behaviour::tls(certificate)?, &self.spawner).await
+        Site::open(address, behaviour, &self.spawner).await
     }
 
     /// Puts an attacker on the path to a site: from now on it is what answers at `address`.

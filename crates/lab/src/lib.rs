@@ -5,6 +5,8 @@
 //! the network it is in ([`parallax_core::Network`]).
 
 mod certificate;
+mod clear;
+mod ct;
 mod dns;
 mod error;
 mod lab;
@@ -19,6 +21,7 @@ mod user;
 mod zone;
 
 pub use certificate::{Ca, Certificate, Validity};
+pub use ct::CtLog;
 pub use dns::Dns;
 pub use error::LabError;
 pub use lab::Lab;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_client::{NodeVantage, VantagePoint, VantageUrl};
-use parallax_core::{DnsAnswers, Dnssec, Look, Observation, Outcome, ServiceId, VantageId};
+use parallax_core::{DnsAnswers, Look, Observation, ServiceId, VantageId};
 use parallax_node::{Node, NodeLimits, NodeSettings, Rate};
 use parallax_probe::{Roots, judge_chain};
 use parallax_proto::Descriptor;
@@ -66,6 +66,7 @@ fn limits() -> NodeLimits {
         looks_per_target: PLENTY,
         looks_per_target_network: PLENTY,
         questions_per_source_network: PLENTY,
+        dns_per_domain: PLENTY,
         connections_per_source_network: 2048,
         ..NodeLimits::default()
     }
@@ -147,8 +148,7 @@ impl LabNode {
     ) -> Result<(), LabError> {
         let moment = now().minus(ago);
         let met = judge_chain(certificate.chain(), service, &self.roots, moment)?.met("TLSv1.3", true);
-        let observation = Observation { at: moment, address: Some(at), outcome: Outcome::Seen, met: Some(met) };
-        let look = Look { dns, now: observation };
+        let look = Look { dns, now: Observation::seen(moment, Some(at), met) };
         self.node.store().record(service, look).await?;
         Ok(())
     }
@@ -170,6 +170,6 @@ fn bare_dns(at: SocketAddr) -> DnsAnswers {
         ca: Some(vec![]),
         tlsa: Some(vec![]),
         caa: Some(vec![]),
-        dnssec: Dnssec::Unchecked,
+        ..DnsAnswers::default()
     }
 }

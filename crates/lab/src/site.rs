@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use parallax_core::{Scheme, Starttls};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::NoServerSessionStorage;
 use rustls::{ServerConfig, SupportedProtocolVersion};
@@ -15,6 +16,7 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificate::Certificate;
+use crate::clear::ClearServer;
 use crate::error::LabError;
 use crate::sources::{BySource, Prefix};
 use crate::task::{Spawner, Task};
@@ -38,6 +40,8 @@ const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-len
 pub enum Behaviour {
     /// TLS; after the handshake, one small page.
     Tls(TlsServer),
+    /// A protocol that begins in the clear, with or without TLS after its upgrade.
+    Clear(ClearServer),
     /// Every byte is passed on to another address, and back.
     Forward(SocketAddr),
     /// It is accepted, and nothing is ever said.
@@ -57,6 +61,17 @@ impl Behaviour {
     /// TLS 1.2 alone with this certificate.
     pub fn tls12(certificate: &Certificate) -> Result<Self, LabError> {
         TlsServer::new(certificate, &[&rustls::version::TLS12]).map(Behaviour::Tls)
+    }
+
+    /// A server of this scheme that begins in the clear and shows this certificate after the upgrade to TLS.
+    pub fn starttls(scheme: Scheme, certificate: &Certificate) -> Result<Self, LabError> {
+        let tls = TlsServer::new(certificate, rustls::ALL_VERSIONS)?;
+        Ok(Behaviour::Clear(ClearServer::with_tls(scheme, tls)))
+    }
+
+    /// A server of this scheme that offers no upgrade, or refuses the one that it offers.
+    pub fn without_starttls(scheme: Scheme, offer: Starttls) -> Self {
+        Behaviour::Clear(ClearServer::without_tls(scheme, offer))
     }
 
     /// A web server that does not speak TLS, as it greets one who does.
@@ -254,6 +269,7 @@ async fn serve(
 async fn handle(stream: TcpStream, behaviour: Behaviour, own: IpAddr) {
     let _ended = match behaviour {
         Behaviour::Tls(server) => serve_tls(stream, server).await,
+        Behaviour::Clear(server) => serve_clear(stream, server).await,
         Behaviour::Forward(target) => forward(stream, target, own).await,
         Behaviour::Silent => read_to_end(stream).await,
         Behaviour::Speak(words) => speak(stream, words).await,
@@ -267,6 +283,12 @@ async fn serve_tls(stream: TcpStream, server: TlsServer) -> std::io::Result<()> 
         stream.write_all(PAGE).await?;
     }
     stream.shutdown().await
+}
+
+async fn serve_clear(stream: TcpStream, server: ClearServer) -> std::io::Result<()> {
+    let Some((stream, tls)) = server.talk(stream).await? else { return Ok(()) };
+    let stream = TlsAcceptor::from(tls.0).accept(stream).await?;
+    read_to_end(stream).await
 }
 
 /// The onward connection comes from the address that is impersonated: in a lab everybody has an address of its own.

@@ -68,8 +68,19 @@ impl Answer {
 
     /// One TXT record; a text longer than 255 octets is split into strings, which readers join again.
     pub fn txt(text: &str) -> Self {
-        let strings = text.as_bytes().chunks(LONGEST_STRING).collect();
-        Self::records(RecordType::TXT, vec![RData::TXT(TXT::from_bytes(strings))])
+        Self::txts([text])
+    }
+
+    /// TXT records, one for each text.
+    pub fn txts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let record = |text: &str| RData::TXT(TXT::from_bytes(text.as_bytes().chunks(LONGEST_STRING).collect()));
+        Self::records(RecordType::TXT, texts.into_iter().map(record).collect())
+    }
+
+    /// A start of authority with this serial, for the zone that begins at the name.
+    pub fn soa(serial: u32) -> Self {
+        let soa = SOA::new(Name::root(), Name::root(), serial, 3600, 600, 86_400, 0);
+        Self::records(RecordType::SOA, vec![RData::SOA(soa)])
     }
 
     /// The TXT record that authorises CA keys; it belongs at `_ca-auth.name`. Without keys it authorises nobody.
@@ -192,12 +203,28 @@ impl Zone {
         {
             return Step::Alias { target: target.clone(), ttl: *ttl };
         }
-        Step::Nothing(if self.exists(source, name) { ResponseCode::NoError } else { ResponseCode::NXDomain })
+        Step::Nothing(if self.exists(source, name) || self.wildcard(source, name).is_some() {
+            ResponseCode::NoError
+        } else {
+            ResponseCode::NXDomain
+        })
     }
 
     fn given(&self, source: IpAddr, name: &Name, kind: Kind) -> Option<&Given> {
-        let slots = self.names.get(&LowerName::new(name))?;
+        let slots = self.names.get(&LowerName::new(name)).or_else(|| self.wildcard(source, name))?;
         slots.iter().find(|(known, _)| *known == kind).and_then(|(_, table)| table.towards(source).as_ref())
+    }
+
+    /// The wildcard right below the nearest ancestor that exists, for a name that does not (RFC 4592 section 3.3.1).
+    fn wildcard(&self, source: IpAddr, name: &Name) -> Option<&Vec<Slot>> {
+        let mut ancestor = name.clone();
+        while !ancestor.is_root() && !self.exists(source, &ancestor) {
+            ancestor = ancestor.base_name();
+        }
+        if ancestor == *name {
+            return None;
+        }
+        self.names.get(&LowerName::new(&ancestor.prepend_label("*").ok()?))
     }
 
     /// A name exists when it or a name below it has anything for this source (RFC 8020): an empty non-terminal does.
@@ -339,6 +366,28 @@ mod tests {
         assert_eq!(ask(&zone, ME, "shop.example", RecordType::CAA), (ResponseCode::ServFail, vec![], false));
         assert_eq!(ask(&zone, ME, "shop.example", RecordType::A).0, ResponseCode::NoError);
         assert_eq!(zone.reply(ME, &name("mute.example").unwrap(), RecordType::A), Reply::Silence);
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_names_that_do_not_exist() {
+        let zone = zone(&[
+            ("*.example", Answer::a([SITE])),
+            ("shop.example", Answer::a([FALSE_SITE])),
+            ("a.b.example", Answer::a([FALSE_SITE])),
+        ]);
+        for (asked, kind, rcode, answers) in [
+            ("any.example", RecordType::A, ResponseCode::NoError, vec![SITE.to_string()]),
+            ("x.any.example", RecordType::A, ResponseCode::NoError, vec![SITE.to_string()]),
+            ("any.example", RecordType::TXT, ResponseCode::NoError, vec![]),
+            ("shop.example", RecordType::A, ResponseCode::NoError, vec![FALSE_SITE.to_string()]),
+            ("x.shop.example", RecordType::A, ResponseCode::NXDomain, vec![]),
+            ("b.example", RecordType::A, ResponseCode::NoError, vec![]),
+            ("example", RecordType::A, ResponseCode::NoError, vec![]),
+            ("any.other", RecordType::A, ResponseCode::NXDomain, vec![]),
+        ] {
+            let negative = answers.is_empty();
+            assert_eq!(ask(&zone, ME, asked, kind), (rcode, answers, negative), "{asked} {kind}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use parallax_core::plainly;
 use parallax_probe::ProbeError;
 use parallax_store::StoreError;
 
@@ -21,7 +22,7 @@ pub enum NodeError {
         why: String,
     },
     /// The data directory can't be used.
-    #[error("the data directory {} can't be used: {source}", path.display())]
+    #[error("the data directory {} can't be used: {}; make it one that this user may write to, or name another one", path.display(), plainly(source))]
     Data {
         /// Which.
         path: PathBuf,
@@ -35,7 +36,7 @@ pub enum NodeError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// Nothing can be served there.
-    #[error("can't listen on {address}: {source}")]
+    #[error("can't listen on {address}: {}; {}", plainly(source), other_address(source))]
     Listen {
         /// Where.
         address: SocketAddr,
@@ -60,4 +61,12 @@ pub enum NodeError {
     /// The clock is wrong.
     #[error(transparent)]
     Clock(#[from] crate::clock::ClockBehind),
+}
+
+/// What would be right where nothing can be served.
+fn other_address(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege, so take another port or grant it",
+        _ => "name another address or port, or end what holds this one",
+    }
 }

@@ -9,13 +9,14 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use moka::sync::Cache;
 use parallax_core::{History, Look, ServiceId};
-use parallax_store::{HistoryStore, Known, Listed, Listing, SqliteStore, StoreError};
+use parallax_store::{Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, SqliteStore, StoreError};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
+use crate::weight::weight;
 
 /// So long a history answers before the store is asked again: another program may write to the same file.
-const FRESH: Duration = Duration::from_secs(10);
+pub(crate) const FRESH: Duration = Duration::from_secs(10);
 
 /// So long it answers while the store can't.
 pub(crate) const KEPT: Duration = Duration::from_secs(12 * 3600);
@@ -45,8 +46,10 @@ struct Kept {
 #[derive(Default)]
 struct UnderWay {
     count: usize,
+    /// Writes that began, ended, and the newest of those that succeeded.
     begun: u64,
-    newest_done: u64,
+    ended: u64,
+    newest: u64,
 }
 
 /// What is known of a service, and who said so.
@@ -57,12 +60,9 @@ pub(crate) struct Recalled {
 }
 
 impl Histories {
-    /// `bytes` of memory at most, by an estimate of 400 for each span and record.
+    /// `bytes` of memory at most.
     pub(crate) fn new(store: Arc<SqliteStore>, metrics: Arc<Metrics>, bytes: u64) -> Self {
-        let weigh = |_: &ServiceId, kept: &Kept| {
-            let history = &kept.known.history;
-            u32::try_from(1000 + 400 * (history.spans.len() + history.authority.len())).unwrap_or(u32::MAX)
-        };
+        let weigh = |_: &ServiceId, kept: &Kept| weight(&kept.known);
         let cache = Cache::builder().max_capacity(bytes).weigher(weigh).time_to_live(KEPT).build();
         Self { store, shared: Arc::new(Shared { cache, under_way: Mutex::default() }), metrics, fresh: FRESH }
     }
@@ -129,6 +129,10 @@ impl HistoryStore for Histories {
         self.store.services(listing)
     }
 
+    fn histories(&self, from: Option<Cursor>, limit: usize) -> BoxFuture<'_, Result<HistoryPage, StoreError>> {
+        self.store.histories(from, limit)
+    }
+
     fn forget(&self, service: &ServiceId) -> BoxFuture<'static, Result<bool, StoreError>> {
         self.follow(service, |store| store.forget(service), |_| None)
     }
@@ -172,7 +176,7 @@ impl<'a> Reading<'a> {
         let mut under_way = shared.lock();
         let now = under_way.entry(service.clone()).or_default();
         now.count += 1;
-        let begun = Some(now.begun).filter(|begun| *begun == now.newest_done);
+        let begun = Some(now.begun).filter(|begun| *begun == now.ended);
         Self { shared, service, begun }
     }
 
@@ -213,11 +217,10 @@ impl Writing {
     fn end(self, known: Option<Option<Arc<Known>>>) {
         let mut under_way = self.shared.lock();
         let Some(now) = under_way.get_mut(&self.service) else { return };
-        if self.ticket > now.newest_done {
-            now.newest_done = self.ticket;
-            if let Some(known) = known {
-                self.shared.put(&self.service, known.as_ref());
-            }
+        now.ended += 1;
+        if let Some(known) = known.filter(|_| self.ticket > now.newest) {
+            now.newest = self.ticket;
+            self.shared.put(&self.service, known.as_ref());
         }
     }
 }
@@ -309,6 +312,21 @@ mod tests {
         // Writes to one service end in the order of the calls.
         desk.histories.record(&service(), look(2)).await.unwrap();
         assert_eq!(desk.in_memory(), Some(2));
+    }
+
+    #[tokio::test]
+    async fn a_write_that_failed_does_not_hide_the_one_before_it() {
+        let desk = Desk::new();
+        let shared = &desk.histories.shared;
+        let begin = || Writing::begin(shared, &service(), || ()).0;
+        let (first, second) = (begin(), begin());
+        let known = desk.store.record(&service(), look(1)).await.unwrap();
+        // The tasks that follow writes may end in another order than the writes.
+        second.end(None);
+        Reading::begin(shared, &service()).keep(None);
+        first.end(Some(Some(known)));
+        assert_eq!(desk.in_memory(), Some(1));
+        assert!(shared.lock().is_empty());
     }
 
     #[tokio::test]

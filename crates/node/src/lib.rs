@@ -35,10 +35,13 @@ mod seldom;
 mod settings;
 mod single_flight;
 mod views;
+mod weight;
 
 pub use clock::ClockBehind;
 pub use data::DATABASE;
 pub use error::NodeError;
 pub use identity::IdentityError;
+pub use legacy::forget_legacy_signature;
+pub use limits::target_network;
 pub use node::Node;
 pub use settings::{NodeLimits, NodeSettings, Rate};

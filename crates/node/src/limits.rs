@@ -1,6 +1,7 @@
 //! How much one network may ask for, and how much one network may be asked.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use governor::{DefaultKeyedRateLimiter, Quota};
 
 use crate::settings::{NodeLimits, Rate};
 
-/// Networks remembered by one limiter before those at rest are dropped at once.
+/// Keys remembered by one limiter before those at rest are dropped at once.
 const CROWDED: usize = 100_000;
 
 /// An address cut down to a network: `v4` and `v6` are prefix lengths. A mapped address counts as the IPv4 in it.
@@ -32,27 +33,35 @@ pub(crate) fn source_network(address: IpAddr) -> IpAddr {
     network(address, 24, 48)
 }
 
+/// The network that a target is counted by: the IPv4 address itself, an IPv6 /64.
+pub fn target_network(address: IpAddr) -> IpAddr {
+    network(address, 32, 64)
+}
+
 /// One rate for each network.
-struct PerNetwork {
-    limiter: DefaultKeyedRateLimiter<IpAddr>,
+type PerNetwork = Keyed<IpAddr>;
+
+/// One rate for each key.
+struct Keyed<K: Clone + Eq + Hash> {
+    limiter: DefaultKeyedRateLimiter<K>,
     clock: DefaultClock,
 }
 
-impl PerNetwork {
+impl<K: Clone + Eq + Hash> Keyed<K> {
     fn new(rate: Rate) -> Self {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
         Self { limiter: DefaultKeyedRateLimiter::keyed(quota), clock: DefaultClock::default() }
     }
 
     /// Counts one; `Err` says how long to wait.
-    fn take(&self, network: IpAddr) -> Result<(), Duration> {
+    fn take(&self, key: K) -> Result<(), Duration> {
         if self.limiter.len() > CROWDED {
             self.shrink();
         }
-        self.limiter.check_key(&network).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
+        self.limiter.check_key(&key).map_err(|not_until| not_until.wait_time_from(self.clock.now()))
     }
 
-    /// Forgets the networks that are at rest.
+    /// Forgets the keys that are at rest.
     fn shrink(&self) {
         self.limiter.retain_recent();
         self.limiter.shrink_to_fit();
@@ -66,6 +75,7 @@ pub(crate) struct RateLimits {
     targets: PerNetwork,
     target_networks: PerNetwork,
     spellings: PerNetwork,
+    domains: Keyed<String>,
 }
 
 impl RateLimits {
@@ -76,6 +86,7 @@ impl RateLimits {
             targets: PerNetwork::new(limits.looks_per_target),
             target_networks: PerNetwork::new(limits.looks_per_target_network),
             spellings: PerNetwork::new(limits.legacy_spellings_per_source_network),
+            domains: Keyed::new(limits.dns_per_domain),
         }
     }
 
@@ -96,14 +107,20 @@ impl RateLimits {
 
     /// Counts a connection to a target; `Err` says how long to wait.
     pub(crate) fn admit_target(&self, target: IpAddr) -> Result<(), Duration> {
-        self.targets.take(network(target, 32, 64))?;
+        self.targets.take(target_network(target))?;
         self.target_networks.take(network(target, 24, 48))
     }
 
-    /// Forgets networks at rest; to be called every few seconds.
+    /// Counts a DNS question about a registrable domain; `Err` says how long to wait.
+    pub(crate) fn admit_domain(&self, domain: &str) -> Result<(), Duration> {
+        self.domains.take(domain.to_owned())
+    }
+
+    /// Forgets networks and domains at rest; to be called every few seconds.
     pub(crate) fn shrink(&self) {
         let all = [&self.sources, &self.connections, &self.targets, &self.target_networks, &self.spellings];
         all.into_iter().for_each(PerNetwork::shrink);
+        self.domains.shrink();
     }
 }
 

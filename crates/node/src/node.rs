@@ -238,7 +238,7 @@ fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 2]) ->
         store_health: Arc::new(SingleFlight::new(health_holds, 1)),
         description: description.map_err(IdentityError::from)?,
         views: Views { shared: shared.clone(), histories: Arc::clone(&histories), looks, again: Again::new() },
-        dns: dns(&settings.limits, &shared, prober),
+        dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,
         body_bytes: settings.limits.body_bytes,
         shared,
@@ -269,9 +269,9 @@ fn looks(limits: &NodeLimits, shared: &Shared, histories: &Arc<Histories>, probe
     Looks::new(tools, Places::new(limits.looks_at_once, limits.looks_at_once_per_source_network))
 }
 
-fn dns(limits: &NodeLimits, shared: &Shared, prober: Prober) -> Dns {
+fn dns(limits: &NodeLimits, shared: &Shared, prober: Prober, rates: &Arc<RateLimits>) -> Dns {
     let places = Places::new(limits.dns_at_once, limits.dns_at_once_per_source_network);
-    Dns::new(shared.clone(), prober, places)
+    Dns::new(shared.clone(), prober, Arc::clone(rates), places)
 }
 
 /// It looks neither at this node itself nor at anybody too often.

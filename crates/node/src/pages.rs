@@ -13,9 +13,9 @@ pub(crate) fn index(app: &App) -> String {
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Parallax node</title></head>\n<body>\n\
          <h1>Parallax node</h1>\n\
-         <p>This is a vantage point of Parallax {version}. It looks at TLS services for whoever asks, tells what it saw \
-         now and before, and signs what it tells. If it looked at yours: somebody asked it to; it connects, reads the \
-         certificate and leaves.</p>\n\
+         <p>This is a vantage point of Parallax {version}. It looks at TLS and SSH services for whoever asks, tells what it \
+         saw now and before, and signs what it tells. If it looked at yours: somebody asked it to; it connects, reads the \
+         certificate or the host keys, and leaves.</p>\n\
          <p>Vantage id: <code>{vantage}</code></p>\n<dl>\n{}</dl>\n<ul>\n{links}</ul>\n{}</body>\n</html>\n",
         options(app),
         legacy(app)

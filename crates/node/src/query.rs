@@ -5,8 +5,10 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use parallax_core::{Scheme, ServiceId};
-use parallax_proto::{DEFAULT_MAX_AGE, DEFAULT_WAIT, LONGEST_NONCE, LONGEST_WAIT, MAX_DNS_TYPES, Question};
+use parallax_core::{BadDnsName, BadRecordKind, RecordKind, ServiceId};
+use parallax_proto::{
+    DEFAULT_MAX_AGE, DEFAULT_WAIT, DnsQuestion, LONGEST_NONCE, LONGEST_WAIT, MAX_DNS_TYPES, Question,
+};
 
 use crate::problem::Problem;
 
@@ -84,43 +86,27 @@ pub(crate) fn view_question(pairs: Pairs) -> Result<Question, Problem> {
 }
 
 /// The question of `GET /v1/dns`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DnsQuestion {
-    /// In A-labels.
-    pub(crate) name: String,
-    /// Upper case, each once, at least one.
-    pub(crate) types: BTreeSet<String>,
-    pub(crate) nonce: Option<String>,
-}
-
-/// The question of `GET /v1/dns`.
 pub(crate) fn dns_question(pairs: Pairs) -> Result<DnsQuestion, Problem> {
     let parameters = Parameters::new(&["name", "types", "nonce"], pairs)?;
     let name = parameters.required("name", "give a DNS name such as example.com")?;
-    let bad_name = |why: String| Problem::parameter("name", why);
-    // The canonical host rules of services hold for every name that is asked for here.
-    let host = ServiceId::new(Scheme::Tls, name, 443).map_err(|error| bad_name(error.to_string()))?;
-    let name = host.host().name().ok_or_else(|| bad_name("a DNS name such as example.com, not an address".into()))?;
-    let types = dns_types(parameters.required("types", "list record types, such as A,AAAA,MX")?)?;
-    Ok(DnsQuestion { name: name.to_owned(), types, nonce: parameters.nonce()? })
+    let name = name.parse().map_err(|error: BadDnsName| Problem::parameter("name", error.to_string()))?;
+    let kinds = record_kinds(parameters.required("types", "list record types, such as A,AAAA,MX")?)?;
+    Ok(DnsQuestion { name, kinds, nonce: parameters.nonce()? })
 }
 
-fn dns_types(text: &str) -> Result<BTreeSet<String>, Problem> {
-    let bad = |why: String| Err(Problem::parameter("types", why));
-    let mut types = BTreeSet::new();
+fn record_kinds(text: &str) -> Result<BTreeSet<RecordKind>, Problem> {
+    let bad = |why: String| Problem::parameter("types", why);
+    let mut kinds = BTreeSet::new();
     for kind in text.split(',') {
-        let fits = (1..=10).contains(&kind.len()) && kind.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !fits {
-            return bad("record types such as A,AAAA,MX, with commas between them".into());
+        let kind = kind.parse().map_err(|error: BadRecordKind| bad(error.to_string()))?;
+        if !kinds.insert(kind) {
+            return Err(bad(format!("the record type {kind} is given twice; give it once")));
         }
-        if !types.insert(kind.to_ascii_uppercase()) {
-            return bad("a record type is given twice; give it once".into());
-        }
-        if types.len() > MAX_DNS_TYPES {
-            return bad(format!("at most {MAX_DNS_TYPES} record types in one question"));
+        if kinds.len() > MAX_DNS_TYPES {
+            return Err(bad(format!("at most {MAX_DNS_TYPES} record types in one question")));
         }
     }
-    Ok(types)
+    Ok(kinds)
 }
 
 #[cfg(test)]
@@ -184,8 +170,8 @@ mod tests {
     #[test]
     fn dns_questions() {
         let question = dns_question(pairs(&[("name", "_443._tcp.Bücher.example."), ("types", "tlsa,A")])).unwrap();
-        assert_eq!(question.name, "_443._tcp.xn--bcher-kva.example");
-        assert_eq!(question.types, ["A", "TLSA"].map(String::from).into());
+        assert_eq!(question.name.as_str(), "_443._tcp.xn--bcher-kva.example");
+        assert_eq!(question.kinds, [RecordKind::A, RecordKind::Tlsa].into());
         let seventeen: Vec<_> = (1..=17).map(|n| format!("TYPE{n}")).collect();
         let seventeen = seventeen.join(",");
         for (query, field) in [
@@ -198,6 +184,8 @@ mod tests {
             (vec![("name", "example.com"), ("types", "A,")], "types"),
             (vec![("name", "example.com"), ("types", "A,a")], "types"),
             (vec![("name", "example.com"), ("types", "A, MX")], "types"),
+            (vec![("name", "example.com"), ("types", "ANY")], "types"),
+            (vec![("name", "example.com"), ("types", "AXFR")], "types"),
             (vec![("name", "example.com"), ("types", &seventeen)], "types"),
             (vec![("name", "example.com"), ("types", "A"), ("wait", "1")], "wait"),
         ] {

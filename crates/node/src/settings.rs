@@ -167,6 +167,9 @@ pub struct NodeLimits {
     pub dns_at_once: usize,
     /// The same for one source network. Default 64.
     pub dns_at_once_per_source_network: usize,
+    /// DNS questions of `/v1/dns` about one registrable domain that are put to the resolver, whoever asks: its name
+    /// servers are somebody's. Default 20/s, burst 100.
+    pub dns_per_domain: Rate,
     /// Requests from one source network (IPv4 /24, IPv6 /48), loopback included; and, counted apart, connections that it
     /// opens. Default 50/s, burst 200.
     pub questions_per_source_network: Rate,
@@ -202,6 +205,7 @@ impl Default for NodeLimits {
             looks_per_target_network: Rate::new(10, 50),
             dns_at_once: 256,
             dns_at_once_per_source_network: 64,
+            dns_per_domain: Rate::new(20, 100),
             questions_per_source_network: Rate::new(50, 200),
             connections: 2048,
             connections_per_source_network: 256,

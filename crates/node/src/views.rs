@@ -89,7 +89,8 @@ impl Views {
         let snapshot = self.snapshot(service).await.map_err(|error| self.refuse(NotLooked::NotRecorded(error)))?;
         let now = self.now()?;
         if let Some(known) = &snapshot.known
-            && let Some(look) = known.latest.as_ref().filter(|look| is_fresh(look, question.max_age, now))
+            && let Some(look) =
+                known.latest.as_ref().filter(|look| is_fresh(look, &known.history, question.max_age, now))
         {
             return Ok(Material { look: look.clone(), history: known.history.clone(), source: snapshot.source });
         }
@@ -194,14 +195,16 @@ fn after(seen: &Seen, read: Option<Arc<Known>>) -> Material {
     Material { look: seen.look.clone(), history, source: "look" }
 }
 
-/// Whether a look still answers: for `max_age` when it saw something, for ten seconds when it failed. One from the future
-/// answers nothing: a clock that ran ahead once would else make it fresh for as long as it was wrong.
-fn is_fresh(look: &Look, max_age: Duration, now: Timestamp) -> bool {
+/// Whether a look still answers: for `max_age` when it saw something, for ten seconds when it failed, and in no case for
+/// longer than the owner's record lives that was read with it: who deletes that revokes. One from the future answers
+/// nothing: a clock that ran ahead once would else make it fresh for as long as it was wrong.
+fn is_fresh(look: &Look, history: &History, max_age: Duration, now: Timestamp) -> bool {
     if look.now.at.since(now) > AT_MOST_EVERY {
         return false;
     }
     let seen = look.now.outcome == Outcome::Seen;
     let life = if seen { max_age } else { FAILURE_REMEMBERED.min(max_age) };
+    let life = look.dns.record_life(history.remembers_record()).map_or(life, |record| record.min(life));
     now.since(look.now.at) <= life
 }
 
@@ -293,6 +296,31 @@ mod tests {
     }
 
     #[test]
+    fn a_look_does_not_outlive_the_record_that_was_read_with_it() {
+        let key = parallax_core::Fingerprint::from_bytes([1; 32]);
+        let with = |ca, ttl| {
+            let mut look = look(1000, Outcome::Seen);
+            look.dns = parallax_core::DnsAnswers { ca, tlsa: Some(vec![]), record_ttl_secs: ttl, ..look.dns };
+            look
+        };
+        let mut met = History::default();
+        met.absorb(&with(Some(vec![key]), Some(60)));
+        let day = Duration::from_secs(86_400);
+        let fresh = |look: &Look, history: &History, age: i64| {
+            is_fresh(look, history, day, Timestamp::from_unix_secs(1000 + age))
+        };
+        let short = with(Some(vec![key]), Some(60));
+        assert!(fresh(&short, &met, 60) && !fresh(&short, &met, 61));
+        let long = with(Some(vec![key]), Some(86_400));
+        assert!(fresh(&long, &met, 300) && !fresh(&long, &met, 301));
+        let none = with(Some(vec![]), None);
+        assert!(fresh(&none, &met, 80_000), "there is nothing to revoke");
+        let failed = with(None, None);
+        assert!(fresh(&failed, &met, 10) && !fresh(&failed, &met, 11), "what it hides may be a revocation");
+        assert!(fresh(&failed, &History::default(), 80_000));
+    }
+
+    #[test]
     fn the_log_does_not_learn_the_service() {
         let damaged = StoreError::Damaged { table: "services", key: "tls://secret:443".into(), reason: "x".into() };
         assert!(!without_names(&damaged).contains("secret"));
@@ -301,8 +329,9 @@ mod tests {
 
     #[test]
     fn a_failure_answers_for_ten_seconds_and_a_sight_for_as_long_as_asked() {
-        let fresh =
-            |look: &Look, max_age, now| is_fresh(look, Duration::from_secs(max_age), Timestamp::from_unix_secs(now));
+        let fresh = |look: &Look, max_age, now| {
+            is_fresh(look, &History::default(), Duration::from_secs(max_age), Timestamp::from_unix_secs(now))
+        };
         let seen = look(1000, Outcome::Seen);
         assert!(fresh(&seen, 60, 1060) && !fresh(&seen, 60, 1061) && !fresh(&seen, 0, 1001));
         assert!(fresh(&seen, 60, 998) && !fresh(&seen, 60, 997), "from the future");

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use parallax_core::plainly;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -55,9 +56,9 @@ pub(crate) trait Kept: Default + Serialize + DeserializeOwned {
 /// Why the file can't be used. One sentence each.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeptError {
-    #[error("{} can't be read: {why}", file.display())]
+    #[error("{} can't be read: {}", file.display(), plainly(why))]
     Unreadable { file: PathBuf, why: io::Error },
-    #[error("{} can't be written: {why}", file.display())]
+    #[error("{} can't be written: {}", file.display(), plainly(why))]
     Unwritable { file: PathBuf, why: io::Error },
     #[error("{} line {line}: {why}", file.display())]
     Malformed { file: PathBuf, line: usize, why: String },

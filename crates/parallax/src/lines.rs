@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read as _};
 
-use parallax_core::{BadService, ServiceId};
+use parallax_core::{BadService, ServiceId, plainly};
 use tokio::sync::mpsc;
 
 use crate::failure::Failure;
@@ -24,15 +24,18 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// The lines of a file, or of standard input where `-` is named; of at most `longest` bytes each.
-    pub(crate) fn open(name: &str, longest: u64) -> Result<Self, Failure> {
+    /// The lines of a file, or of standard input where `-` is named; of at most `longest` bytes each. `wanted` says what
+    /// would be right where nothing can be read.
+    pub(crate) fn open(name: &str, longest: u64, wanted: &str) -> Result<Self, Failure> {
         if name == "-" {
             return Ok(Self::of(BufReader::new(io::stdin()), "standard input", longest));
         }
-        let unreadable = |why: &dyn std::fmt::Display| Failure::usage(format!("{name} can't be read: {why}"));
-        let file = File::open(name).map_err(|error| unreadable(&error))?;
+        let unreadable = |why: io::Error| {
+            Failure::usage(format!("{name} can't be read: {}; {wanted}, or - for standard input", plainly(&why)))
+        };
+        let file = File::open(name).map_err(unreadable)?;
         if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            return Err(unreadable(&"it is a directory"));
+            return Err(unreadable(io::ErrorKind::IsADirectory.into()));
         }
         Ok(Self::of(BufReader::new(file), name, longest))
     }
@@ -49,7 +52,7 @@ impl Lines {
             Err(error) => {
                 // It would fail like this for ever.
                 self.ended = true;
-                return Some(Err(format!("{} can't be read on: {error}", self.name)));
+                return Some(Err(format!("{} can't be read on: {}", self.name, plainly(&error))));
             }
         }
         if line.len() as u64 == self.longest && line.last() != Some(&b'\n') {

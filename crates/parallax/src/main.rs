@@ -9,6 +9,7 @@ mod kept;
 mod lines;
 mod logs;
 mod output;
+mod picture;
 mod progress;
 mod settings;
 mod timeline;
@@ -37,6 +38,8 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
         Command::SshKnownHosts(args) => commands::ssh_known_hosts::run(args, config),
+        Command::Resolve(args) => commands::resolve::run(args, config),
+        Command::CaAuth(args) => commands::ca_auth::run(args, config),
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
@@ -46,6 +49,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Export(args) => commands::export::run(args, config),
         Command::Import(args) => commands::import::run(args, config),
         Command::Accept(args) => commands::accept::run(args, config),
+        Command::Sim(args) => commands::sim::run(args),
         Command::Config(args) => commands::config::run(args, config),
         Command::Completions(args) => commands::packaging::completions(args),
         Command::Man(args) => commands::packaging::man(args),

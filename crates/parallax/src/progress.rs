@@ -71,6 +71,14 @@ impl Many {
         self.bar.inc(1);
     }
 
+    /// So many pieces are done, on whatever thread; the bar is shown once a second has gone by.
+    pub(crate) fn advance(&self, pieces: u64) {
+        self.bar.inc(pieces);
+        if self.bar.is_hidden() && self.bar.elapsed() >= PATIENCE {
+            self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        }
+    }
+
     /// Does something with the screen while the bar is out of the way.
     pub(crate) fn aside<T>(&self, act: impl FnOnce() -> T) -> T {
         self.bar.suspend(act)

@@ -2,73 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "support/served.rs"]
+mod served;
 mod support;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, ExitStatus};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parallax_lab::{Answer, Ca, Lab, Site, Validity};
+use served::Served;
 use support::{Home, Run};
-
-/// Nothing here takes this long.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A running `parallax serve`; killed when dropped.
-struct Served {
-    child: Child,
-    http: String,
-    https: String,
-    vantage: String,
-}
-
-impl Served {
-    fn start(home: &Home, data: &str, flags: &[&str]) -> Self {
-        let fixed =
-            ["serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--allow-private", "--data", data];
-        let mut child = home.command(&[&fixed, flags].concat()).stderr(std::process::Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let part = |name: &str| {
-            let found = line.split_whitespace().find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-            found.unwrap_or_else(|| panic!("no {name} in {line:?}")).to_owned()
-        };
-        assert!(line.starts_with("ready ") && line.ends_with('\n'), "{line:?}");
-        Self { http: part("http"), https: part("https"), vantage: part("vantage"), child }
-    }
-
-    fn url(&self) -> String {
-        format!("https://{}#{}", self.https, self.vantage)
-    }
-
-    fn get(&self, path: &str) -> String {
-        let mut stream = TcpStream::connect(&self.http).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([format!("-{name}"), self.child.id().to_string()]).status().unwrap();
-        assert!(status.success());
-    }
-
-    fn wait(&mut self) -> (ExitStatus, Duration) {
-        let begun = Instant::now();
-        (self.child.wait().unwrap(), begun.elapsed())
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 #[test]
 fn a_node_says_when_it_is_ready_answers_and_stops_when_told() {

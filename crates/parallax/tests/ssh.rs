@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "helpers of tests")]
 
+#[path = "support/served.rs"]
+mod served;
 mod support;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -293,7 +295,7 @@ async fn a_key_slipped_in_near_me_is_not_printed() {
     let report = checker.report(&service).await;
     assert_eq!(report.verdict.decision, Decision::Undecided, "{report:?}");
     let judged: Vec<_> =
-        checker.host_key_verdicts(&report).iter().map(|(key, verdict)| (key.kind, verdict.decision)).collect();
+        checker.judge_host_keys(&report).iter().map(|judged| (judged.key.kind, judged.verdict.decision)).collect();
     assert_eq!(
         judged,
         [
@@ -366,4 +368,109 @@ async fn who_cannot_decide_leaves_it_to_ssh() {
 
     let run = in_thread(|| home.run(&["ssh-known-hosts", "a,b"]));
     assert!(run.status == 2 && run.stderr.contains("is not a host as ssh names it"), "{run:?}");
+}
+
+/// The public key files of an sshd by the names that ssh-keygen gives them.
+fn blob(sshd: &Sshd, file: &str) -> String {
+    let public = std::fs::read_to_string(sshd.directory.path().join(file)).unwrap();
+    public.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_accepted_host_key_is_printed_and_said_and_a_changed_one_is_not() {
+    let Some(world) = World::start().await else { return };
+    // Nobody to ask.
+    let home = Home::new().with("PARALLAX_SOURCE", &world.me().to_string()).with("PARALLAX_TIMEOUT", "20s");
+    let known_hosts = || in_thread(|| home.run(&["ssh-known-hosts", &world.host()]));
+    assert_eq!(known_hosts().stdout, "");
+    let run = in_thread(|| home.run(&["accept", &world.service.to_string()]));
+    assert_eq!(run.status, 0, "{run:?}");
+
+    let run = known_hosts();
+    let line = format!("{} ssh-ed25519 {}\n", world.host(), blob(&world.honest, "ed25519-256.pub"));
+    assert_eq!((run.status, run.stdout), (0, line), "this key and no other: {}", run.stderr);
+    assert!(
+        run.stderr.contains("ssh-ed25519 SHA256:") && run.stderr.contains("Your own word: you accepted"),
+        "{}",
+        run.stderr
+    );
+    let met = ssh(&world, &home);
+    assert!(met.status == 255 && met.stderr.contains("Permission denied"), "the host key is believed: {met:?}");
+    assert!(met.stderr.contains("Your own word"), "and ssh shows why: {met:?}");
+
+    world.attack_me();
+    let run = known_hosts();
+    assert_eq!((run.status, run.stdout.as_str()), (0, ""), "{run:?}");
+    assert!(run.stderr.contains("The key that you accepted") && run.stderr.contains("undecided"), "{run:?}");
+    let met = ssh(&world, &home);
+    assert!(met.status == 255 && met.stderr.contains("Host key verification failed"), "{met:?}");
+}
+
+/// Everybody else sees another server, as with a name that leads elsewhere inside of a network.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_users_word_for_the_preferred_key_outweighs_what_others_see_and_says_so() {
+    let Some(world) = World::start().await else { return };
+    let home = world.home();
+    world.attack_me();
+    assert_eq!(in_thread(|| home.run(&["accept", &world.service.to_string()])).status, 0);
+    let run = in_thread(|| home.run(&["ssh-known-hosts", &world.host()]));
+    let line = format!("{} ssh-ed25519 {}\n", world.host(), blob(&world.evil, "ed25519-256.pub"));
+    assert_eq!((run.status, run.stdout), (0, line), "{}", run.stderr);
+    assert!(run.stderr.contains("would be distrusted (mitm-near-me)"), "{}", run.stderr);
+    let met = ssh(&world, &home);
+    assert!(met.status == 255 && met.stderr.contains("Permission denied"), "{met:?}");
+
+    // The honest server comes back: another key, and the word is void. What all see is printed, and the word is named.
+    world.site.treat_alike();
+    let run = in_thread(|| home.run(&["ssh-known-hosts", &world.host()]));
+    assert_eq!((run.status, run.stdout.lines().count()), (0, 3), "{run:?}");
+    assert!(run.stderr.contains("The key that you accepted"), "{run:?}");
+}
+
+/// Whoever answers for a server's RSA key says nothing of the key that ssh will prefer: an attacker can pass on the
+/// connection for the one and answer the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_word_for_another_kind_excuses_no_distrusted_key() {
+    let Some(world) = World::start().await else { return };
+    let home = world.home();
+    let observed = in_thread(|| home.run(&["observe", "--json", &world.service.to_string()])).json();
+    let keys = observed["now"]["host_keys"].as_array().unwrap();
+    let rsa = keys.iter().find(|key| key["kind"] == "ssh-rsa").unwrap()["key"].as_str().unwrap();
+    assert_eq!(in_thread(|| home.run(&["accept", "--key", rsa, &world.service.to_string()])).status, 0);
+    let run = in_thread(|| home.run(&["check", &world.service.to_string()]));
+    assert!(run.stdout.contains("You accepted another host key of this server"), "{run:?}");
+
+    let stolen = world.honest.directory.path().join("rsa-2048");
+    let Some(half) = Sshd::start(&[("ed25519", "256")], &format!("HostKey {}", stolen.display())) else { return };
+    world.site.behave_towards(world.me(), Behaviour::Forward(half.address));
+    let run = in_thread(|| home.run(&["ssh-known-hosts", &world.host()]));
+    assert_eq!((run.status, run.stdout.as_str()), (1, ""), "{run:?}");
+    assert!(run.stderr.contains("ssh-rsa SHA256:") && run.stderr.contains("distrusted (mitm-near-me)"), "{run:?}");
+}
+
+/// Service type 1: old clients learn the MD5 of every host key, as `ssh-keygen` writes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_perspectives_are_told_of_host_keys() {
+    let Some(sshd) = Sshd::start(&USUAL_KEYS, "") else { return };
+    let home = Home::new();
+    let node = served::Served::start(&home, "data", &[]);
+    let path = format!("/?host=127.0.0.1&port={}&service_type=1", sshd.address.port());
+    let begun = Instant::now();
+    let mut reply = node.get(&path);
+    assert!(reply.starts_with("HTTP/1.1 404 "), "nothing is known yet: {reply}");
+    while reply.starts_with("HTTP/1.1 404 ") {
+        assert!(begun.elapsed() < served::PATIENCE, "{reply}");
+        std::thread::sleep(Duration::from_millis(100));
+        reply = node.get(&path);
+    }
+    assert!(reply.starts_with("HTTP/1.1 200 "), "{reply}");
+    assert_eq!(reply.matches(" type=\"ssh\">").count(), 3, "{reply}");
+    for file in ["ed25519-256.pub", "ecdsa-256.pub", "rsa-2048.pub"] {
+        let file = sshd.directory.path().join(file);
+        let listed = Command::new("/usr/bin/ssh-keygen").args(["-E", "md5", "-lf"]).arg(file).output().unwrap();
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let print = listed.split(' ').nth(1).unwrap().strip_prefix("MD5:").unwrap();
+        assert!(reply.contains(&format!("fp=\"{print}\"")), "{print}: {reply}");
+    }
+    node.stop();
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "support/served.rs"]
+mod served;
 mod support;
 
 use parallax_lab::{Answer, Behaviour, Lab, Site, Validity};
@@ -171,6 +173,88 @@ async fn a_list_of_a_hundred_thousand_lines() {
     assert!(run.stderr.lines().last().unwrap().starts_with("parallax: line 99999: "));
 }
 
+#[test]
+fn a_list_of_many_services_garbage_and_duplicates() {
+    let home = home_with_data();
+    let mut list = String::new();
+    for number in 0..20_000 {
+        let service = format!("10.{}.{}.1:443", number / 250, number % 250);
+        list.push_str(&format!("{service}\nno service {number}\n# {number}\n{service},2\n\n"));
+    }
+    // Nothing is connected to: private addresses are not allowed.
+    let run = home.run_with_input(&["scan", "--rate", "10000", "-"], list.as_bytes());
+    assert_eq!(run.status, 1);
+    assert_eq!(run.stdout.matches("\nnot-allowed tls://10.").count(), 19_999);
+    assert!(run.stdout.contains("\nseen: 0 of 20000 services in "), "{}", run.stdout);
+    assert!(run.stdout.contains("\n  not-allowed 20000: "), "{}", run.stdout);
+    assert!(run.stdout.ends_with("skipped: 20000 bad lines, 20000 named twice\n"), "{}", run.stdout);
+    assert!(run.stderr.lines().last().unwrap().starts_with("parallax: line 99997: "));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_address_has_a_budget_however_many_names_lead_there() {
+    let world = World::start().await;
+    let (port, busy) = (world.lab.port(), world.lab.address(20, 10));
+    let mut list = String::new();
+    for number in 0..8 {
+        world.lab.dns().set(&format!("name-{number}.example"), Answer::a([busy])).unwrap();
+        list.push_str(&format!("name-{number}.example:{port}\n"));
+    }
+    let quiet = world.lab.address(20, 30);
+    let _cut = world.lab.open(quiet, Behaviour::Cut).await.unwrap();
+    list.push_str(&format!("{quiet}:{port}\n"));
+    let begun = std::time::Instant::now();
+    let run = world.scan(&["-"], &list);
+    assert!(begun.elapsed().as_secs_f64() >= 2.9, "five at once, then one a second: {:?}", begun.elapsed());
+    assert!(run.stdout.contains("seen: 8 of 9 services in "), "{run:?}");
+    assert!(run.stdout.contains("waited: 3 for the budget of their address (--per-address)\n"), "{run:?}");
+    let run = world.scan(&["--per-address", "off", "-"], &list);
+    assert!(run.stdout.contains("seen: 8 of 9 services in ") && !run.stdout.contains("waited"), "{run:?}");
+    let wrong = world.scan(&["--per-address", "0", "-"], "");
+    assert!(wrong.status == 2 && wrong.stderr.contains("1 to 10000, or off"), "{wrong:?}");
+}
+
+#[test]
+fn an_export_leaves_pipes_links_and_the_memory_what_they_are() {
+    let home = home_with_data();
+    assert_eq!(home.run(&["services", "add", "example.com"]).status, 0);
+    let lines = home.run(&["export"]).stdout;
+    let target = home.write("there/backup.jsonl", "of yesterday");
+    std::os::unix::fs::symlink(&target, home.path().join("backup.jsonl")).unwrap();
+    assert_eq!(home.run(&["export", "backup.jsonl"]).status, 0);
+    assert!(home.path().join("backup.jsonl").is_symlink());
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), lines);
+
+    let pipe = home.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = {
+        let pipe = pipe.clone();
+        std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap())
+    };
+    assert_eq!(home.run(&["export", "pipe"]).status, 0);
+    assert_eq!(reader.join().unwrap(), lines);
+    assert!(!pipe.is_file(), "the pipe is still one");
+
+    for memory in ["data/parallax.sqlite", "there/../data/parallax.sqlite"] {
+        let run = home.run(&["export", memory]);
+        assert_eq!(run.status, 2, "{run:?}");
+        assert!(run.stderr.contains("is the memory that is to be exported; name another file"), "{run:?}");
+    }
+    assert_eq!(home.run(&["export"]).stdout, lines);
+}
+
+#[test]
+fn a_picture_of_nothing_replaces_none() {
+    let home = home_with_data();
+    assert_eq!(home.run(&["services", "add", "example.com"]).status, 0);
+    let picture = home.write("a.svg", "of yesterday");
+    let run = home.run(&["history", "--svg", "a.svg", "unknown.example"]);
+    assert_eq!(run.status, 1, "{run:?}");
+    assert_eq!(std::fs::read_to_string(&picture).unwrap(), "of yesterday");
+    assert_eq!(home.run(&["history", "--svg", "a.svg", "example.com"]).status, 0);
+    assert!(std::fs::read_to_string(&picture).unwrap().starts_with("<svg "));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beside_a_running_node() {
     let world = World::start().await;
@@ -214,4 +298,60 @@ async fn beside_a_running_node() {
     let unpinned = world.run(&["history", "--vantage", "https://127.0.0.1:1", &world.service], "");
     assert_eq!(unpinned.status, 2, "{unpinned:?}");
     node.shutdown().await.unwrap();
+}
+
+/// No test asks the machine's own resolver.
+const NOBODY_RESOLVES: [&str; 2] = ["--resolver", "127.0.0.1:9"];
+
+/// The rows of a reply, without its signature.
+fn told(node: &served::Served, host: &str) -> String {
+    let reply = node.get(&format!("/?host={host}"));
+    reply.split_once("version=\"1\">\n").map_or(String::new(), |(_, rows)| rows.to_owned())
+}
+
+#[test]
+fn what_an_old_notary_remembered_is_told_by_a_running_node_and_by_the_next_one() {
+    let (home, other) = (home_with_data(), home_with_data());
+    let prints = ["00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f", "ff:fe:fd:fc:fb:fa:f9:f8:f7:f6:f5:f4:f3:f2:f1:f0"];
+    let row = |print: &str, start: u32, end: u32| format!("('old.invalid:443,2', '{print}', {start}, {end})\n");
+    let node = served::Served::start(&home, "data", &NOBODY_RESOLVES);
+    assert_eq!(told(&node, "old.invalid"), "");
+    let rows = row(prints[1], 1_300_000_000, 1_310_000_000) + &row(prints[0], 1_376_665_224, 1_382_022_034);
+    assert_eq!(home.run_with_input(&["import"], rows.as_bytes()).status, 0);
+    let wait_for = |node: &served::Served, wanted: &str| {
+        let begun = std::time::Instant::now();
+        while told(node, "old.invalid") != wanted {
+            assert!(begun.elapsed() < served::PATIENCE, "{:?}", told(node, "old.invalid"));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+    };
+    let first = format!(
+        "\t<key fp=\"{}\" type=\"ssl\">\n\t\t<timestamp end=\"1382022034\" start=\"1376665224\"/>\n\t</key>\n",
+        prints[0]
+    );
+    let second = format!(
+        "\t<key fp=\"{}\" type=\"ssl\">\n\t\t<timestamp end=\"1310000000\" start=\"1300000000\"/>\n\t</key>\n",
+        prints[1]
+    );
+    wait_for(&node, &format!("{first}{second}</notary_reply>\n"));
+
+    // One more row, while the reply stands in memory.
+    let rows = row(prints[0], 1_200_000_000, 1_200_000_009);
+    assert_eq!(home.run_with_input(&["import"], rows.as_bytes()).status, 0);
+    let more =
+        first.replace("\t\t<timestamp", "\t\t<timestamp end=\"1200000009\" start=\"1200000000\"/>\n\t\t<timestamp");
+    let wanted = format!("{more}{second}</notary_reply>\n");
+    wait_for(&node, &wanted);
+    let exported = home.run(&["export"]).stdout;
+    let view = node.get("/v1/view?service=old.invalid&wait=15");
+    assert!(view.starts_with("HTTP/1.1 200 ") && view.contains("\"history\":[]"), "no view has them: {view}");
+    node.stop();
+
+    assert_eq!(other.run_with_input(&["import"], exported.as_bytes()).status, 0);
+    assert_eq!(other.run(&["export"]).stdout, exported);
+    let node = served::Served::start(&other, "data", &NOBODY_RESOLVES);
+    assert_eq!(told(&node, "old.invalid"), wanted);
+    assert_eq!(other.run(&["services", "remove", "old.invalid"]).status, 0);
+    wait_for(&node, "");
+    node.stop();
 }

@@ -13,17 +13,22 @@
 
 mod chain;
 mod clock;
+mod ct;
+mod der;
 mod dns;
+mod names;
 mod prober;
 mod roots;
 mod settings;
 mod ssh;
+mod starttls;
 mod suite;
 mod target;
 mod tls;
 
-pub use chain::{BadChain, ChainFacts, judge_chain};
-pub use dns::UnknownType;
+pub use chain::{BadCaFile, BadChain, CaCertificate, ChainFacts, ca_certificates, judge_chain};
+pub use ct::{BadLogList, BadSct, CtLogs, Logged, count_scts, judge_scts};
+pub use names::registrable;
 pub use prober::Prober;
 pub use roots::Roots;
 pub use settings::{Admission, Limits, ProbeError, ProbeSettings, Validation};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hickory_proto::dnssec::{TrustAnchors, Verifier as _};
 use hickory_proto::serialize::txt::trust_anchor::{self, Entry};
 
+use crate::ct::CtLogs;
 use crate::roots::Roots;
 use crate::target::TargetPolicy;
 
@@ -24,6 +25,8 @@ pub struct ProbeSettings {
     pub admission: Option<Admission>,
     /// The roots that count as public.
     pub roots: Roots,
+    /// The logs of Certificate Transparency whose timestamps count.
+    pub ct_logs: CtLogs,
     /// Whether answers that authorise keys are validated.
     pub dnssec: Validation,
     /// Bounds of one look.
@@ -74,7 +77,7 @@ pub struct Limits {
     pub certificate_bytes: usize,
     /// CNAMEs followed for one question. Default 8.
     pub cnames: usize,
-    /// Records kept of one answer. Default 64.
+    /// Addresses kept of one answer. Default 64.
     pub dns_records: usize,
     /// Names asked on the way up to the registrable domain; a name deeper than this has no record that can be found.
     /// Default 16.

@@ -6,6 +6,10 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
+use parallax_core::DnsName;
+
+use crate::names::is_public;
+
 /// The ports where TLS, STARTTLS and SSH are at home.
 const HOME_PORTS: [u16; 21] =
     [22, 25, 110, 143, 389, 443, 465, 587, 636, 853, 990, 993, 995, 3306, 5061, 5222, 5223, 5269, 5432, 6697, 8443];
@@ -55,6 +59,11 @@ impl TargetPolicy {
             && !self.denied.iter().any(|own| is_own(*own, target))
     }
 
+    /// Whether DNS may be asked about this name: any, or public ones alone.
+    pub fn allows_name(&self, name: &DnsName) -> bool {
+        self.any_address || is_public(name.as_str())
+    }
+
     /// Whether this port may be looked at.
     pub fn allows_port(&self, port: u16) -> bool {
         self.ports.as_ref().is_none_or(|ports| ports.contains(&port))
@@ -81,7 +90,7 @@ fn is_local(address: IpAddr) -> bool {
 }
 
 /// Whether an address is globally routable unicast (IANA special-purpose address registries, RFC 6890).
-fn is_global(address: IpAddr) -> bool {
+pub(crate) fn is_global(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_global_v4(address),
         IpAddr::V6(address) => is_global_v6(address),

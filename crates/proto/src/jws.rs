@@ -98,8 +98,13 @@ impl<'a> Parsed<'a> {
         Ok(Self { encoded_header, header, signature: decode(signature)? })
     }
 
+    /// Whether the header names this signer; nothing is proved by that.
+    pub(crate) fn names(&self, signer: VantageId) -> bool {
+        self.header.kid == signer.to_string()
+    }
+
     fn expect_signer(&self, expected: VantageId) -> Result<(), BadSignature> {
-        if self.header.kid == expected.to_string() {
+        if self.names(expected) {
             return Ok(());
         }
         Err(BadSignature::Signer { expected, found: self.header.kid.chars().take(64).collect() })

@@ -4,6 +4,7 @@
 mod descriptor;
 mod dns;
 mod jws;
+pub mod mirror;
 mod perspectives;
 mod perspectives_reply;
 mod signed;
@@ -14,7 +15,7 @@ use std::time::Duration;
 pub use descriptor::{
     DESCRIPTOR_LIFE, Descriptor, DescriptorError, LARGEST_DESCRIPTOR, RIRS, StatementKey, VANTAGE_FORMAT, vantage_id,
 };
-pub use dns::{DNS_FORMAT, DnsReply, MAX_DNS_TYPES};
+pub use dns::{DNS_FORMAT, DnsQuestion, DnsReply, DnsReplyError, LARGEST_DNS_REPLY, MAX_DNS_TYPES};
 pub use jws::BadSignature;
 pub use perspectives::{
     BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyHistory, LegacyKind, LegacyParameters, LegacyRequest,

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use parallax_core::{
-    Authority, DnsAnswers, Dnssec, History, Look, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, Observation, Outcome, Scheme,
-    ServiceId, Signer, SigningFailed, Suite, Testimony, Timespan, Timestamp, VantageId,
+    Authority, DnsAnswers, Dnssec, History, Look, MAX_AUTHORITY, MAX_IGNORED, MAX_NETWORKS, MAX_SPANS, Observation,
+    Outcome, Scheme, ServiceId, Signer, SigningFailed, Suite, Testimony, Timespan, Timestamp, VantageId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -74,13 +74,32 @@ impl Question {
     }
 }
 
-fn percent_encode(into: &mut String, text: &str) {
+pub(crate) fn percent_encode(into: &mut String, text: &str) {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => into.push(char::from(byte)),
             _ => drop(write!(into, "%{byte:02X}")),
         }
     }
+}
+
+/// Why an answer does not count at this moment.
+pub(crate) enum Untimely {
+    /// It claims to count for longer than any may.
+    TooLong,
+    /// It is not valid now.
+    NotCurrent,
+}
+
+/// Whether an answer counts at this moment: for five minutes at most, two clocks allowed for.
+pub(crate) fn is_current(issued_at: Timestamp, valid_until: Timestamp, now: Timestamp) -> Result<(), Untimely> {
+    if valid_until > issued_at.plus(VIEW_LIFE) {
+        return Err(Untimely::TooLong);
+    }
+    if now.plus(CLOCK_SKEW) < issued_at || now > valid_until.plus(CLOCK_SKEW) {
+        return Err(Untimely::NotCurrent);
+    }
+    Ok(())
 }
 
 /// A vantage point's signed answer.
@@ -111,15 +130,15 @@ pub struct View {
     pub authority: Vec<Authority>,
 }
 
-/// What a verifier knows before it reads a view.
+/// What a verifier knows before it reads the answer to a question.
 #[derive(Clone, Debug)]
-pub struct Expected<'a> {
-    /// Whose view it must be.
+pub struct Expected<'a, Q = Question> {
+    /// Whose answer it must be.
     pub vantage: VantageId,
     /// The statement key of its verified descriptor.
     pub statement_key: StatementKey,
     /// What was asked.
-    pub question: &'a Question,
+    pub question: &'a Q,
     /// Now.
     pub now: Timestamp,
 }
@@ -194,6 +213,11 @@ impl View {
         Ok(Signed { body, signature })
     }
 
+    /// What it tells of the past, as a history; a view has no turns.
+    pub fn as_history(&self) -> History {
+        History { spans: self.history.clone(), authority: self.authority.clone(), turns: Vec::new() }
+    }
+
     /// Believes a view only if signature, format, vantage, service, nonce, age and address are what was asked for and it
     /// does not contradict itself.
     pub fn verify(suite: &dyn Suite, expected: &Expected<'_>, signed: Signed) -> Result<Verified<View>, ViewError> {
@@ -235,13 +259,10 @@ impl View {
 
     fn is_current(&self, now: Timestamp) -> Result<(), ViewError> {
         let (issued_at, valid_until) = (self.issued_at, self.valid_until);
-        if valid_until > issued_at.plus(VIEW_LIFE) {
-            return Err(ViewError::TooLong);
-        }
-        if now.plus(CLOCK_SKEW) < issued_at || now > valid_until.plus(CLOCK_SKEW) {
-            return Err(ViewError::NotCurrent { issued_at, valid_until, now });
-        }
-        Ok(())
+        is_current(issued_at, valid_until, now).map_err(|untimely| match untimely {
+            Untimely::TooLong => ViewError::TooLong,
+            Untimely::NotCurrent => ViewError::NotCurrent { issued_at, valid_until, now },
+        })
     }
 
     /// A look is as old as its own vantage point says: two of its stamps are compared, so that no clock but its own
@@ -266,6 +287,16 @@ impl View {
         if self.now.met.as_ref().is_some_and(|met| met.chain.first() != Some(&met.leaf) || self.now.address.is_none()) {
             return Err("a certificate that was seen needs an address and leads its own chain");
         }
+        let scts = self.now.met.as_ref().and_then(|met| met.scts.as_ref());
+        if scts.is_some_and(|scts| !scts.is_coherent(ahead)) {
+            return Err("the counts and moments of the certificate's SCTs contradict each other or the signature's");
+        }
+        if self.now.starttls.is_some() && self.service.scheme().upgrade().is_none() {
+            return Err("only a service that begins in the clear can offer an upgrade to TLS, or not");
+        }
+        if self.now.met.is_some() && self.now.lacks_upgrade() {
+            return Err("there is no certificate where the server did not begin TLS");
+        }
         if self.now.at > ahead {
             return Err("the look lies after the signature");
         }
@@ -279,6 +310,9 @@ impl View {
         }
         if self.history.iter().any(|span| span.networks.len() > MAX_NETWORKS) {
             return Err("a timespan names more than 8 networks");
+        }
+        if self.dns.ignored.len() > MAX_IGNORED {
+            return Err("it names more than 8 malformed records");
         }
         if self.dns.dnssec == Dnssec::Bogus && self.dns.ca.is_some() {
             return Err("a bogus record can't authorise anything");
@@ -313,7 +347,7 @@ impl Verified<View> {
             issued_at: view.issued_at,
             look: Look { dns: view.dns.clone(), now: view.now.clone() },
             there: None,
-            history: History { spans: view.history.clone(), authority: view.authority.clone(), turns: Vec::new() },
+            history: view.as_history(),
         }
     }
 }

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ed25519_dalek::Signer as _;
 use parallax_core::{
-    CaId, DnsAnswers, Fingerprint, HostKey, HostKeyKind, Md5Fingerprint, Met, Observation, Outcome, PublicCa,
-    ServiceId, Signer, SigningFailed, Suite, Timespan, Timestamp, VantageId,
+    CaId, DnsAnswers, Fingerprint, HostKey, HostKeyKind, Md5Fingerprint, Met, Observation, Outcome, PublicCa, Scts,
+    ServiceId, Signer, SigningFailed, Starttls, Suite, Timespan, Timestamp, VantageId,
 };
 use parallax_proto::{
     BadSignature, Descriptor, DescriptorError, DnsReply, Expected, Question, Signed, StatementKey, View, ViewError,
@@ -134,6 +134,7 @@ impl Vantage {
             ca_id: CaId::Key(print(2)),
             public_ca: PublicCa::UnknownIssuer,
             host_keys: Vec::new(),
+            scts: None,
         };
         View {
             format: "parallax-view/1".into(),
@@ -144,12 +145,7 @@ impl Vantage {
             issued_at: NOW,
             valid_until: NOW.plus(seconds(300)),
             dns: DnsAnswers { ca: Some(vec![]), ..Default::default() },
-            now: Observation {
-                at: NOW.minus(seconds(3)),
-                address: Some("192.0.2.10:443".parse().unwrap()),
-                outcome: Outcome::Seen,
-                met: Some(met),
-            },
+            now: Observation::seen(NOW.minus(seconds(3)), Some("192.0.2.10:443".parse().unwrap()), met),
             history: vec![span(1, 100, 3)],
             authority: vec![],
         }
@@ -213,6 +209,39 @@ fn host_keys_of_an_ssh_view_are_what_they_say() {
     }
     let tls = vantage.signed(|view| view.now.met.as_mut().unwrap().host_keys = vec![host_key(HostKeyKind::Rsa)]);
     assert!(matches!(vantage.verify(tls), Err(ViewError::Malformed(_))), "a certificate has no host keys");
+}
+
+/// What is said of an upgrade to TLS must fit the service and the rest of the look; a view that says nothing of it is one
+/// of before.
+#[test]
+fn an_upgrade_to_tls_fits_the_rest_of_the_view() {
+    let vantage = Vantage::new(7);
+    for (service, starttls, seen, sound) in [
+        ("smtp://example.com", None, true, true),
+        ("smtp://example.com", Some(Starttls::Offered), true, true),
+        ("smtp://example.com", Some(Starttls::NotOffered), true, false),
+        ("smtp://example.com", Some(Starttls::Refused), true, false),
+        ("smtp://example.com", Some(Starttls::NotOffered), false, true),
+        ("smtp://example.com", Some(Starttls::Offered), false, true),
+        ("smtp://example.com", None, false, true),
+        ("tls://example.com", Some(Starttls::Offered), true, false),
+        ("tls://example.com", Some(Starttls::NotOffered), false, false),
+        ("ssh://example.com", Some(Starttls::NotOffered), false, false),
+    ] {
+        let service: ServiceId = service.parse().unwrap();
+        let signed = vantage.signed(|view| {
+            view.service = service.clone();
+            if !seen {
+                view.now = Observation::failed(view.now.at, view.now.address, Outcome::NotTls);
+            }
+            view.now.starttls = starttls;
+        });
+        let question = Question { service: service.clone(), ..question() };
+        let expected =
+            Expected { vantage: vantage.id, statement_key: vantage.statement_key(), question: &question, now: NOW };
+        let read = View::verify(&PureRust, &expected, signed);
+        assert_eq!(read.is_ok(), sound, "{service} {starttls:?}: {:?}", read.err());
+    }
 }
 
 fn print(n: u8) -> Fingerprint {
@@ -395,11 +424,13 @@ fn a_dictated_address_must_be_the_one_that_was_dictated() {
 #[test]
 fn views_that_contradict_themselves() {
     let vantage = Vantage::new(7);
-    let changes: [fn(&mut View); 10] = [
+    let changes: [fn(&mut View); 12] = [
+        |view| view.dns.ignored = vec![String::new(); 9],
         |view| view.now.met = None,
         |view| view.now.outcome = Outcome::Timeout,
         |view| view.now.address = None,
         |view| view.now.met.as_mut().unwrap().chain.clear(),
+        |view| view.now.met.as_mut().unwrap().scts = Some(Scts { valid: 1, ..Scts::default() }),
         |view| view.now.at = NOW.plus(seconds(5)),
         |view| view.region = Some("\u{1b}[31m".into()),
         |view| view.history = (0..65).map(|leaf| span(leaf, 10, 5)).collect(),
@@ -422,7 +453,7 @@ fn one_kind_of_document_is_not_another() {
         format: "parallax-dns/1".into(),
         vantage: vantage.id,
         region: None,
-        name: "example.com".into(),
+        name: "example.com".parse().unwrap(),
         nonce: None,
         issued_at: NOW,
         valid_until: NOW,

@@ -6,9 +6,9 @@ mod sqlite;
 mod traits;
 
 pub use error::StoreError;
-pub use old::{OldSpan, add_old_spans, forget_old_spans, old_spans};
+pub use old::{OldSpan, add_old_spans, forget_old_spans, old_spans, old_spans_between};
 pub use sqlite::{SqliteOptions, SqliteStore, TransactionMetrics};
 pub use traits::{
-    HistoryStore, Known, Listed, Listing, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAGE, MAX_RANGE_BYTES,
-    MAX_RECORD_BYTES, Record, Records, Version,
+    Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAGE,
+    MAX_RANGE_BYTES, MAX_RECORD_BYTES, Record, Records, Version,
 };

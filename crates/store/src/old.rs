@@ -1,14 +1,16 @@
 //! What an old notary (Perspectives) remembered, taken over by an import: certificates known by their MD5 alone.
 //!
 //! Such a row names neither a key nor a certificate's SHA-256, so it can't be a [`parallax_core::Timespan`], and nobody can
-//! say what kind of proof was behind it. It is kept beside the history, as one record a service: shown and exported, never
-//! part of a view or a verdict.
+//! say what kind of proof was behind it. It is kept beside the history, as one record a service: shown, exported and told to
+//! clients of Perspectives, never part of a view or a verdict.
+
+use std::collections::BTreeMap;
 
 use parallax_core::{CONTINUITY, MAX_SPANS, Md5Fingerprint, ServiceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::StoreError;
-use crate::traits::{Record, Records};
+use crate::traits::{MAX_PAGE, Record, Records};
 
 /// The namespace of [`Records`] that holds them, by the canonical spelling of the service.
 const NAMESPACE: &str = "old-spans";
@@ -30,6 +32,25 @@ pub struct OldSpan {
 /// What old notaries remembered of a service, ordered by certificate, then time; at most [`MAX_SPANS`].
 pub async fn old_spans(records: &dyn Records, service: &ServiceId) -> Result<Vec<OldSpan>, StoreError> {
     records.get(NAMESPACE, &service.to_string()).await?.map_or(Ok(Vec::new()), |record| read(&record))
+}
+
+/// The same of all services from `first` to `last` in canonical order that have any. The rows of a service that can't be
+/// read are an error of that service.
+pub async fn old_spans_between(
+    records: &dyn Records,
+    first: &ServiceId,
+    last: &ServiceId,
+) -> Result<BTreeMap<String, Result<Vec<OldSpan>, StoreError>>, StoreError> {
+    // Behind a key, nothing is nearer than the key with this.
+    let behind = |key: &str| format!("{key}\u{1}");
+    let (mut from, end) = (first.to_string(), behind(&last.to_string()));
+    let mut found = BTreeMap::new();
+    loop {
+        let page = records.range(NAMESPACE, from..end.clone(), MAX_PAGE).await?;
+        let Some(newest) = page.last() else { return Ok(found) };
+        from = behind(&newest.key);
+        found.extend(page.iter().map(|record| (record.key.clone(), read(record))));
+    }
 }
 
 /// Adds rows; doing it twice changes nothing. Rows of one certificate that overlap, or between which no gap is longer than
@@ -133,6 +154,13 @@ mod tests {
         let at_once = added.iter().map(|rows| add_old_spans(&store, &service, rows));
         assert!(futures_util::future::join_all(at_once).await.iter().all(Result::is_ok), "conflicts are tried again");
         assert_eq!(old_spans(&store, &service).await.unwrap().len(), 8);
+        let other: ServiceId = "example.com:8443".parse().unwrap();
+        add_old_spans(&store, &other, &[row(1, 0, DAY)]).await.unwrap();
+        for (first, last, count) in [(&service, &other, 2), (&service, &service, 1), (&other, &other, 1)] {
+            let found = old_spans_between(&store, first, last).await.unwrap();
+            assert_eq!(found.len(), count);
+            assert_eq!(found.get(&last.to_string()), Some(&old_spans(&store, last).await));
+        }
         assert_eq!(forget_old_spans(&store, &service).await, Ok(true));
         assert_eq!(forget_old_spans(&store, &service).await, Ok(false));
     }

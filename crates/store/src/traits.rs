@@ -77,6 +77,19 @@ pub struct Listed {
     pub last_seen: Option<Timestamp>,
 }
 
+/// Where the next page of a [`HistoryPage`] begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(pub(crate) Vec<u8>);
+
+/// A page of what is remembered, in canonical order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryPage {
+    /// Each service with its history; an error is that of one service whose rows can't be read back.
+    pub histories: Vec<Result<(ServiceId, History), StoreError>>,
+    /// Where the next page begins; `None` behind the last one.
+    pub next: Option<Cursor>,
+}
+
 /// Observations and timespans: typed and hot.
 ///
 /// A write is queued when its method is called, not when its future is first polled, and dropping the future does not
@@ -95,6 +108,10 @@ pub trait HistoryStore: Send + Sync {
 
     /// Services in canonical order.
     fn services(&self, listing: Listing) -> BoxFuture<'_, Result<Vec<Listed>, StoreError>>;
+
+    /// At most `limit` histories (and at most [`MAX_PAGE`]) from `from` on, or from the first one: what an export reads.
+    /// All of a page is of one moment.
+    fn histories(&self, from: Option<Cursor>, limit: usize) -> BoxFuture<'_, Result<HistoryPage, StoreError>>;
 
     /// Forgets a service, also one whose rows are damaged; `false` when it was not known. Resolves once on disk.
     fn forget(&self, service: &ServiceId) -> BoxFuture<'static, Result<bool, StoreError>>;

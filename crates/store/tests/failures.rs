@@ -235,6 +235,12 @@ async fn damaged_rows_fail_who_reads_them_and_nobody_else() {
         is_damaged(together.0.await.expect_err(damage));
         together.1.await.unwrap();
         is_damaged(store.import(&hurt, History::default()).await.expect_err(damage));
+        let page = store.histories(None, 9).await.unwrap().histories;
+        assert_eq!(page.len(), 2, "{damage}");
+        if !damage.contains("latest") {
+            is_damaged(page[0].clone().expect_err(damage));
+        }
+        assert_eq!(page[1].as_ref().unwrap().0, well);
         assert_eq!(store.health().await, Ok(()));
         // The way out: forget it, and begin anew.
         let (forgotten, again) = (store.forget(&hurt), store.record(&hurt, look(1, DAY)));
@@ -254,6 +260,17 @@ async fn a_damaged_name_or_version_is_named() {
     let store = SqliteStore::open(&path).unwrap();
     let listing = store.services(Listing { limit: 9, ..Listing::default() }).await;
     assert!(matches!(listing, Err(StoreError::Damaged { table: "services", ref key, .. }) if key == "gopher://x"));
+    // Pages of histories go on behind it, also where the name is no text.
+    raw.execute_batch("INSERT INTO services (service) VALUES (CAST(x'7aff' AS TEXT))").unwrap();
+    let (mut read, mut damaged, mut from) = (0, 0, None);
+    loop {
+        let page = store.histories(from, 1).await.unwrap();
+        read += page.histories.iter().flatten().count();
+        damaged += page.histories.iter().filter(|history| history.is_err()).count();
+        let Some(next) = page.next else { break };
+        from = Some(next);
+    }
+    assert_eq!((read, damaged), (1, 2));
     let found = [
         store.get("n", "k").await.map(drop),
         store.range("n", String::new().."z".into(), 9).await.map(drop),
@@ -331,6 +348,22 @@ async fn transactions_are_counted_by_name() {
     assert_eq!(committed(&store, "write-records"), (2, 0), "a conflict is no failure of the store");
     assert_eq!(committed(&store, "read-known"), (1, 0));
     assert!(store.metrics().iter().all(|metrics| (metrics.seconds > 0.0) == (metrics.committed > 0)));
+}
+
+/// Whoever need not be answered at once may have more go into one commit.
+#[tokio::test]
+async fn writes_are_gathered_for_as_long_as_was_said() {
+    let (_directory, path) = directory();
+    let options = SqliteOptions { gather: Duration::from_secs(2), ..SqliteOptions::default() };
+    let store = SqliteStore::open_with(&path, &options).unwrap();
+    let mut answers = Vec::new();
+    for number in 0..20 {
+        answers.push(store.record(&service(&format!("host-{number}.example")), look(1, 0)));
+        // The writer has long begun with the first ones, if it does not wait.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(join_all(answers).await.iter().all(Result::is_ok));
+    assert_eq!(committed(&store, "write-history"), (1, 0));
 }
 
 /// Group commit: what waits together is committed together.

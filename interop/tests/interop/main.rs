@@ -11,10 +11,12 @@
 )]
 
 mod api;
+mod ct;
 mod hostile;
 mod lifecycle;
 mod readme;
 mod signatures;
+mod starttls;
 mod support;
 mod tls;
 mod walk;

@@ -46,6 +46,10 @@ pub(super) struct Bench<'a> {
     pub(super) evidence: &'a Evidence,
     pub(super) mine: Option<Mine<'a>>,
     pub(super) views: Vec<Sense>,
+    /// The regions that the asked name, each once.
+    named: Vec<&'a str>,
+    /// Of each view, its region's place among them.
+    places: Vec<Option<usize>>,
 }
 
 /// My own proved look.
@@ -96,6 +100,8 @@ pub(super) struct Sense {
     pub(super) word: Word,
     /// It has a look of its own.
     pub(super) looks: bool,
+    /// That look is fresh: a server may have ceased to speak TLS, or STARTTLS failed it, since an older one.
+    pub(super) looks_now: bool,
     /// It has a look of its own, or saw my key within a day.
     pub(super) counts: bool,
     /// Its look shows my key; or its look failed and it saw my key within a day.
@@ -116,7 +122,8 @@ pub(super) struct Sense {
 impl Sense {
     /// What can be said without a proved key of my own: only that others met TLS.
     fn without_mine(view: &Testimony) -> Self {
-        Self { looks: view.look.now.proved().is_some(), ..Self::default() }
+        let looks = view.look.now.proved().is_some();
+        Self { looks, looks_now: looks && is_fresh(view), ..Self::default() }
     }
 
     fn of(evidence: &Evidence, mine: &Mine<'_>, view: &Testimony, conditions: Conditions, now: Timestamp) -> Self {
@@ -156,6 +163,7 @@ impl Sense {
                 (false, false) => Word::Aside,
             },
             looks: look.is_some(),
+            looks_now: look.is_some() && is_fresh(view),
             counts: look.is_some() || remembered,
             shows_mine: shown || (look.is_none() && remembered),
             remembers_long: memory.remembers_long(key),
@@ -232,12 +240,16 @@ struct RecordSays {
 impl RecordSays {
     fn of(view: &Testimony, memory: &Memory<'_>, mine: &Mine<'_>, on: Conditions, now: Timestamp) -> Self {
         let Some(record) = view.look.dns.record() else { return Self::default() };
+        let past = RecordPast::of(view, &record, mine, now);
         let secure = view.look.dns.dnssec == Dnssec::Secure;
-        let settled = on.needs(Condition::RecordSettled, secure || !met_under_another(view, &record, now));
-        let stands = on.needs(Condition::NamesWhenEstablished, is_established(view, &record, memory, now));
+        let settled = on.needs(Condition::RecordSettled, secure || !past.met_another_lately);
+        let stands = on.needs(Condition::NamesWhenEstablished, past.is_established(memory, now));
         let established = secure || (settled && stands);
-        let others_only = !record.is_empty() && !mine.is_held_by(&record);
-        let left = on.allows(Condition::RecordLeft, has_left(view, &record, mine, on, now));
+        let holds_me = mine.is_held_by(&record);
+        let others_only = !record.is_empty() && !holds_me;
+        // An emptied record takes back a private CA; a public one needs no record.
+        let takes_back = on.needs(Condition::EmptiedForPrivate, !record.is_empty() || !mine.public);
+        let left = on.allows(Condition::RecordLeft, past.was_in_another_lately && !holds_me && takes_back);
         Self {
             names_key: established && record.leaf.contains(&mine.met.key),
             names_ca: established && mine.is_named_by(&record),
@@ -248,35 +260,42 @@ impl RecordSays {
     }
 }
 
-/// Whether the view met the service under another record (an empty one is one) within a day.
-fn met_under_another(view: &Testimony, record: &Record, now: Timestamp) -> bool {
-    let recent = now.minus(RECENT);
-    view.history.authority.iter().any(|entry| entry.record != *record && entry.last_seen >= recent)
+/// What a view remembers of records (an empty one is one) beside the one that it reads now.
+#[derive(Default)]
+struct RecordPast {
+    /// Since when the present one stands.
+    since: Option<Timestamp>,
+    met_another: bool,
+    met_another_lately: bool,
+    /// Within a day it read another one, and I was in it.
+    was_in_another_lately: bool,
 }
 
-/// Whether a record may name somebody: it has stood for a day, or for as long as the view has met the service at all.
-/// A vantage point that looked last week must not take today's record, which whoever holds the route can write, for a
-/// settled one only because it saw no other yesterday.
-fn is_established(view: &Testimony, record: &Record, memory: &Memory<'_>, now: Timestamp) -> bool {
-    let authority = &view.history.authority;
-    let since = authority.iter().filter(|entry| entry.record == *record).map(|entry| entry.first_seen).min();
-    let stood = since.is_some_and(|since| now.since(since) >= RECENT);
-    let met_before = authority.iter().any(|entry| entry.record != *record)
-        || matches!((memory.begins(), since), (Some(begins), Some(since)) if begins < since);
-    stood || !met_before
-}
+impl RecordPast {
+    fn of(view: &Testimony, record: &Record, mine: &Mine<'_>, now: Timestamp) -> Self {
+        let recent = now.minus(RECENT);
+        let mut past = Self::default();
+        for entry in &view.history.authority {
+            if entry.record == *record {
+                past.since = Some(past.since.map_or(entry.first_seen, |since| since.min(entry.first_seen)));
+                continue;
+            }
+            let lately = entry.last_seen >= recent;
+            past.met_another = true;
+            past.met_another_lately |= lately;
+            past.was_in_another_lately |= lately && mine.is_held_by(&entry.record);
+        }
+        past
+    }
 
-/// Whether the view remembers me in the record that has now gone, or now names only others. An emptied record takes
-/// back a private CA; a public one needs no record.
-fn has_left(view: &Testimony, record: &Record, mine: &Mine<'_>, on: Conditions, now: Timestamp) -> bool {
-    let recent = now.minus(RECENT);
-    let was_in = view
-        .history
-        .authority
-        .iter()
-        .any(|entry| entry.record != *record && entry.last_seen >= recent && mine.is_held_by(&entry.record));
-    let takes_back = on.needs(Condition::EmptiedForPrivate, !record.is_empty() || !mine.public);
-    was_in && !mine.is_held_by(record) && takes_back
+    /// Whether a record may name somebody: it has stood for a day, or for as long as the view has met the service at all.
+    /// A vantage point that looked last week must not take today's record, which whoever holds the route can write, for a
+    /// settled one only because it saw no other yesterday.
+    fn is_established(&self, memory: &Memory<'_>, now: Timestamp) -> bool {
+        let stood = self.since.is_some_and(|since| now.since(since) >= RECENT);
+        let met_before = matches!((memory.begins(), self.since), (Some(begins), Some(since)) if begins < since);
+        stood || !(self.met_another || met_before)
+    }
 }
 
 /// The judgement of the keys.
@@ -296,22 +315,35 @@ impl<'a> Bench<'a> {
             None => Sense::without_mine(view),
         };
         let views = evidence.views().iter().map(sense).collect();
-        Self { conditions, evidence, mine, views }
+        let mut named: Vec<&str> = Vec::new();
+        for region in evidence.asked().iter().filter_map(|asked| asked.region.as_deref()) {
+            if !named.contains(&region) {
+                named.push(region);
+            }
+        }
+        let place = |vantage: VantageId| {
+            let region = evidence.asked().iter().find(|asked| asked.vantage == vantage)?.region.as_deref()?;
+            named.iter().position(|known| *known == region)
+        };
+        let places = evidence.views().iter().map(|view| place(view.vantage)).collect();
+        Self { conditions, evidence, mine, views, named, places }
     }
 
     pub(super) fn count(&self, what: impl Fn(&Sense) -> bool) -> usize {
         self.views.iter().filter(|sense| what(sense)).count()
     }
 
-    /// Whether the asked name two regions or more.
-    pub(super) fn names_two_regions(&self) -> bool {
-        are_two(self.evidence.asked().iter().filter_map(|asked| asked.region.as_deref()))
+    /// Regions that the asked name.
+    pub(super) fn regions(&self) -> usize {
+        self.named.len()
     }
 
-    fn is_of_two_regions(&self, what: &impl Fn(&Sense) -> bool) -> bool {
-        let region = |vantage| self.evidence.asked().iter().find(|asked| asked.vantage == vantage)?.region.as_deref();
-        let those = self.evidence.views().iter().zip(&self.views).filter(|(_, sense)| what(sense));
-        are_two(those.filter_map(|(view, _)| region(view.vantage)))
+    /// Whether those are of two regions.
+    fn span_two_regions(&self, what: &impl Fn(&Sense) -> bool) -> bool {
+        let those = self.views.iter().zip(&self.places).filter(|(sense, _)| what(sense));
+        let mut places = those.filter_map(|(_, place)| *place);
+        let first = places.next();
+        places.any(|place| Some(place) != first)
     }
 
     /// More than half of the asked (not of the answered), at least two, and of two regions where the asked name two.
@@ -321,7 +353,7 @@ impl<'a> Bench<'a> {
         half_of_asked
             && count * 2 > self.views.len()
             && on.needs(Condition::MostAreTwo, count >= 2)
-            && on.needs(Condition::MostInTwoRegions, !self.names_two_regions() || self.is_of_two_regions(&what))
+            && on.needs(Condition::MostInTwoRegions, self.regions() < 2 || self.span_two_regions(&what))
     }
 
     fn key(&self) -> Key {
@@ -366,7 +398,7 @@ impl<'a> Bench<'a> {
 
     fn rule_without_key(&self) -> (Decision, Rule) {
         let not_tls = self.evidence.local().now.outcome == Outcome::NotTls;
-        if self.conditions.allows(Condition::NotTlsHere, not_tls) && self.most(|sense| sense.looks) {
+        if self.conditions.allows(Condition::NotTlsHere, not_tls) && self.most(|sense| sense.looks_now) {
             (Decision::Distrusted, Rule::MitmNearMe)
         } else {
             (Decision::Undecided, Rule::NotEnough)
@@ -408,12 +440,6 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// Whether these regions are not all the same one.
-fn are_two<'r>(mut regions: impl Iterator<Item = &'r str>) -> bool {
-    let first = regions.next();
-    regions.any(|region| Some(region) != first)
-}
-
 /// Whether the decision stands whatever the open ones answer. Each may say anything, so only counts and regions of what
 /// is already there can tell; `settled_decisions_stand` tries it on generated worlds.
 pub(super) fn is_settled(evidence: &Evidence, accept_private: bool, open: &[VantageId], now: Timestamp) -> bool {
@@ -423,7 +449,7 @@ pub(super) fn is_settled(evidence: &Evidence, accept_private: bool, open: &[Vant
     match (decision, rule) {
         // With too few looks heard, an open one may yet be the look that turns a kept key into a question.
         (_, Rule::StablePrivate) => false,
-        (Decision::Distrusted, _) if bench.mine.is_none() => reach.surely(|sense| sense.looks),
+        (Decision::Distrusted, _) if bench.mine.is_none() => reach.surely(|sense| sense.looks_now),
         (Decision::Distrusted, _) => reach.surely(|sense| sense.word == Word::Against),
         (Decision::Trusted, _) => {
             reach.surely(|sense| sense.word == Word::For)
@@ -445,7 +471,7 @@ impl Reach<'_> {
         let known = |vantage: &VantageId| {
             self.bench.evidence.asked().iter().any(|asked| asked.vantage == *vantage && asked.region.is_some())
         };
-        self.bench.most(&what) && (self.bench.is_of_two_regions(&what) || self.open.iter().all(known))
+        self.bench.most(&what) && (self.bench.span_two_regions(&what) || self.open.iter().all(known))
     }
 
     /// Whether enough could still come to be most.
@@ -457,7 +483,7 @@ impl Reach<'_> {
         let bench = self.bench;
         let Some(mine) = &bench.mine else {
             let not_tls = bench.evidence.local().now.outcome == Outcome::NotTls;
-            return !not_tls || !self.may_become_most(|sense| sense.looks);
+            return !not_tls || !self.may_become_most(|sense| sense.looks_now);
         };
         if self.may_become_most(|sense| sense.word == Word::Against) {
             return false;

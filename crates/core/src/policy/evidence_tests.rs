@@ -62,11 +62,12 @@ impl Cert {
             ca_id: self.ca_id(),
             public_ca: if self.is_public() { PublicCa::Valid } else { PublicCa::UnknownIssuer },
             host_keys: Vec::new(),
+            scts: None,
         }
     }
 
     fn at(self, address: &str) -> Observation {
-        Observation { at: NOW, address: Some(address.parse().unwrap()), outcome: Outcome::Seen, met: Some(self.met()) }
+        Observation::seen(NOW, Some(address.parse().unwrap()), self.met())
     }
 
     fn span(self, from: Duration, to: Duration) -> Timespan {
@@ -96,6 +97,7 @@ fn dns() -> DnsAnswers {
         tlsa: Some(vec![]),
         caa: Some(vec![]),
         dnssec: Dnssec::Insecure,
+        ..DnsAnswers::default()
     }
 }
 
@@ -321,7 +323,12 @@ fn worked_own_ca_near_me_with_a_young_record() {
 fn table_without_a_key() {
     let not_tls = Observation::failed(NOW, Some(HERE.parse().unwrap()), Outcome::NotTls);
     assert_eq!(decide(&evidence_from(not_tls.clone(), &times(3, sees(MINE)), 5)), (Rule::MitmNearMe, Distrusted));
-    assert_eq!(decide(&evidence_from(not_tls, &times(2, sees(MINE)), 5)), (Rule::NotEnough, Undecided));
+    assert_eq!(decide(&evidence_from(not_tls.clone(), &times(2, sees(MINE)), 5)), (Rule::NotEnough, Undecided));
+    // Whoever looked before the server ceased to speak TLS says nothing of now.
+    let old = || sees(MINE).with(|view| view.issued_at = NOW.plus(FRESH + Duration::from_secs(1)));
+    assert_eq!(decide(&evidence_from(not_tls.clone(), &times(5, old()), 5)), (Rule::NotEnough, Undecided));
+    let some = [times(3, sees(MINE)), times(2, old())].concat();
+    assert_eq!(decide(&evidence_from(not_tls, &some, 5)), (Rule::MitmNearMe, Distrusted));
     assert_eq!(decide(&evidence_from(failed(), &times(5, sees(MINE)), 5)), (Rule::NotEnough, Undecided));
 }
 

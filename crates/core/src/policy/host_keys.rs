@@ -37,15 +37,15 @@ fn agree_in_strongest_shared(mine: &Met, met: &Met) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::DnsAnswers;
     use crate::evidence::{Asked, Testimony};
     use crate::history::History;
     use crate::host_key::{HostKey, HostKeyKind};
     use crate::id::{Fingerprint, Md5Fingerprint, VantageId};
-    use crate::observation::{Look, Observation, Outcome, PublicCa};
+    use crate::observation::{Look, Observation, Outcome};
     use crate::policy::Policy;
     use crate::time::Timestamp;
     use crate::verdict::{Agreement, Decision, Rule, Verdict};
-    use crate::{CaId, DnsAnswers};
     use HostKeyKind::{EcdsaP256, Ed25519, Rsa};
 
     const NOW: Timestamp = Timestamp::from_unix_secs(1_800_000_000);
@@ -65,27 +65,11 @@ mod tests {
                 blob: vec![*seed],
             })
             .collect();
-        let Some(first) = host_keys.first().cloned() else {
+        let Some(met) = Met::of_host_keys(host_keys) else {
             return Look { dns: DnsAnswers::default(), now: Observation::failed(NOW, None, Outcome::Timeout) };
         };
-        let met = Met {
-            protocol: "SSH-2.0".into(),
-            proved: true,
-            leaf: first.key,
-            leaf_md5: None,
-            key: first.key,
-            issuer_key: None,
-            chain: vec![],
-            path: vec![],
-            names: vec![],
-            not_before: NOW,
-            not_after: NOW,
-            ca_id: CaId::Key(first.key),
-            public_ca: PublicCa::UnknownIssuer,
-            host_keys,
-        };
         let address = Some("192.0.2.10:22".parse().unwrap());
-        let now = Observation { at: NOW, address, outcome: Outcome::Seen, met: Some(met.by_host_key(&first)) };
+        let now = Observation::seen(NOW, address, met);
         Look { dns: DnsAnswers { a: Some(vec!["192.0.2.10".parse().unwrap()]), ..DnsAnswers::default() }, now }
     }
 

@@ -53,16 +53,18 @@ impl<'a> Memory<'a> {
     /// Whether the key was held for 72 hours, ending within 30 days.
     pub(super) fn remembers_long(&self, key: Fingerprint) -> bool {
         let faded = self.now.minus(FADED);
-        self.runs(|span| span.key == key).iter().any(|run| run.held() >= LONG && run.last >= faded)
+        self.runs(|span| span.key == key).any(|run| run.held() >= LONG && run.last >= faded)
     }
 
     /// Whether a CA was held for 72 hours, or for as long as anything is remembered here.
     pub(super) fn knows(&self, ca: &CaId) -> bool {
-        let runs = self.runs(|span| span.ca_id == *ca);
-        let first = runs.first().map(|run| run.first);
-        let from_the_beginning = first.is_some() && first == self.begins();
-        runs.iter().any(|run| self.conditions.needs(Condition::KnownAfterDays, run.held() >= LONG))
-            || self.conditions.allows(Condition::KnownFromTheBeginning, from_the_beginning)
+        let on = self.conditions;
+        let mut runs = self.runs(|span| span.ca_id == *ca);
+        runs.any(|run| {
+            let from_the_beginning = Some(run.first) == self.begins();
+            on.needs(Condition::KnownAfterDays, run.held() >= LONG)
+                || on.allows(Condition::KnownFromTheBeginning, from_the_beginning)
+        })
     }
 
     /// Whether the CA was met in this network.
@@ -72,15 +74,16 @@ impl<'a> Memory<'a> {
 
     /// Spans that follow each other without a longer gap than continuity allows make one run: a CA whose certificates
     /// live for a day is held for as long as they follow each other, and two glimpses three days apart are not held.
-    fn runs(&self, wanted: impl Fn(&Timespan) -> bool) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for span in self.spans.iter().filter(|span| wanted(span)) {
-            match runs.last_mut() {
-                Some(run) if span.first_seen.since(run.last) <= CONTINUITY => run.last = run.last.max(span.last_seen),
-                _ => runs.push(Run { first: span.first_seen, last: span.last_seen }),
+    fn runs(&self, wanted: impl Fn(&Timespan) -> bool) -> impl Iterator<Item = Run> {
+        let mut spans = self.spans.iter().filter(move |span| wanted(span)).peekable();
+        std::iter::from_fn(move || {
+            let begun = spans.next()?;
+            let mut run = Run { first: begun.first_seen, last: begun.last_seen };
+            while let Some(span) = spans.next_if(|span| span.first_seen.since(run.last) <= CONTINUITY) {
+                run.last = run.last.max(span.last_seen);
             }
-        }
-        runs
+            Some(run)
+        })
     }
 }
 

@@ -10,6 +10,7 @@ mod mpic;
 mod quorum;
 mod reasons;
 mod unanimous;
+mod upgrade;
 
 use std::fmt;
 use std::str::FromStr;
@@ -26,6 +27,7 @@ use condition::Conditions;
 
 pub use condition::Condition;
 pub use mpic::least_asked;
+pub(crate) use mpic::quorum_slack;
 
 /// A rule that turns evidence into a verdict (`docs/protocols/evidence.md`).
 #[derive(Clone, Debug, PartialEq)]
@@ -98,6 +100,7 @@ impl Policy {
             Policy::Unanimous => unanimous::decide(evidence),
             Policy::Mpic => mpic::decide(evidence, now),
         };
+        verdict.reasons.extend(upgrade::others(evidence));
         self.take_notaries(evidence, &mut verdict);
         verdict
     }
@@ -200,12 +203,12 @@ impl Share {
     }
 
     /// The smallest number of `of` that reaches this share, half rounded up, at least 1.
-    fn rounded_of(self, of: usize) -> usize {
+    pub(crate) fn rounded_of(self, of: usize) -> usize {
         ((of as f64 * self.0 + 0.5).floor() as usize).clamp(1, of.max(1))
     }
 
     /// Whether `part` of `of` reaches this share, inclusively.
-    fn is_reached(self, part: usize, of: usize) -> bool {
+    pub(crate) fn is_reached(self, part: usize, of: usize) -> bool {
         // The tolerance makes 7 of 10 reach 0.7, which binary fractions would deny.
         part as f64 + 1e-9 >= self.0 * of as f64
     }

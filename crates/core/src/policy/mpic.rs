@@ -21,7 +21,7 @@ pub fn least_asked(now: Timestamp) -> usize {
 }
 
 /// How many may fail to corroborate.
-fn quorum_slack(asked: usize) -> usize {
+pub(crate) fn quorum_slack(asked: usize) -> usize {
     if asked >= 6 { 2 } else { 1 }
 }
 

@@ -78,6 +78,9 @@ struct Notaries {
 
 struct Notary {
     spans: Vec<Span>,
+    /// When it had mine: first and last moment, in order and apart from each other. A reply may hold thousands of spans,
+    /// and every moment of every notary is looked up here.
+    mine: Vec<(Timestamp, Timestamp)>,
     look_at: Timestamp,
     shows_mine: bool,
 }
@@ -106,11 +109,8 @@ impl Notary {
             last_seen: span.last_seen,
             held: span.held(),
         };
-        Self {
-            spans: view.history.spans.iter().filter(|span| span.proved).map(span).collect(),
-            look_at: view.look.now.at,
-            shows_mine: look.leaf == mine.leaf,
-        }
+        let spans = view.history.spans.iter().filter(|span| span.proved).map(span).collect();
+        Self::new(spans, view.look.now.at, look.leaf == mine.leaf)
     }
 
     /// An old notary that looked lately; its newest span is its look.
@@ -123,7 +123,21 @@ impl Notary {
             last_seen: span.last_seen,
             held: span.held(),
         };
-        Some(Self { spans: notary.spans.iter().map(span).collect(), look_at: notary.newest()?, shows_mine })
+        Some(Self::new(notary.spans.iter().map(span).collect(), notary.newest()?, shows_mine))
+    }
+
+    fn new(spans: Vec<Span>, look_at: Timestamp, shows_mine: bool) -> Self {
+        let stretches = spans.iter().filter(|span| span.is_mine && span.first_seen <= span.last_seen);
+        let mut mine: Vec<_> = stretches.map(|span| (span.first_seen, span.last_seen)).collect();
+        mine.sort_unstable();
+        mine.dedup_by(|next, stretch| {
+            let meets = next.0 <= stretch.1;
+            if meets {
+                stretch.1 = stretch.1.max(next.1);
+            }
+            meets
+        });
+        Self { spans, mine, look_at, shows_mine }
     }
 
     fn newest(&self) -> Timestamp {
@@ -131,8 +145,9 @@ impl Notary {
     }
 
     fn had_mine_at(&self, at: Timestamp) -> bool {
-        let spanned = self.spans.iter().any(|span| span.is_mine && span.first_seen <= at && at <= span.last_seen);
-        spanned || (self.shows_mine && at == self.look_at)
+        let begun = self.mine.partition_point(|(first, _)| *first <= at);
+        let newest = begun.checked_sub(1).and_then(|index| self.mine.get(index));
+        newest.is_some_and(|(_, last)| at <= *last) || (self.shows_mine && at == self.look_at)
     }
 
     fn agrees_now(&self, now: Timestamp) -> bool {

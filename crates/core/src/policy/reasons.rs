@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use super::evidence::{Bench, Sense};
+use super::upgrade;
 use crate::evidence::Evidence;
 use crate::observation::Outcome;
-use crate::service::Scheme;
+use crate::scheme::Scheme;
 use crate::verdict::{Rule, Word};
 
 /// Why there is no key of my own to compare.
 pub(super) fn no_key(evidence: &Evidence) -> String {
+    if let Some(reason) = upgrade::no_key(evidence) {
+        return reason;
+    }
     let look = &evidence.local().now;
     match (look.outcome, &look.met) {
         (Outcome::Seen, Some(met)) => format!(
@@ -55,7 +59,7 @@ pub(super) fn of(bench: &Bench<'_>, rule: Rule) -> Vec<String> {
     if failed > 0 {
         reasons.push(format!("The looks of {failed} that answered failed."));
     }
-    if !bench.names_two_regions() && asked(bench) > 0 {
+    if bench.regions() < 2 && asked(bench) > 0 {
         reasons.push("The vantage points name fewer than two regions, so one region could speak for all.".into());
     }
     reasons
@@ -81,11 +85,14 @@ fn main_reason(bench: &Bench<'_>, rule: Rule) -> String {
             "{vouching} of {asked} asked vouch for your key; {} see another now, and none of them speaks against yours.",
             count(|sense| sense.looks && !sense.shows_mine)
         ),
+        Rule::MitmNearMe if bench.mine.is_none() && bench.evidence.local().now.lacks_upgrade() => {
+            no_key(bench.evidence)
+        }
         Rule::MitmNearMe if bench.mine.is_none() => {
             let protocol = bench.evidence.service().scheme().protocol();
             format!(
                 "What answers you does not speak {protocol}; {} of {asked} asked meet {protocol} there.",
-                count(|sense| sense.looks)
+                count(|sense| sense.looks_now)
             )
         }
         Rule::MitmNearMe => format!(

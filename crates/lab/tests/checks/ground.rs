@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use parallax_client::Checker;
-use parallax_core::{Decision, Policy, Rule, ServiceId};
+use parallax_core::{Decision, Policy, Rule, Scheme, ServiceId};
 use parallax_lab::{Answer, Behaviour, Ca, Certificate, Lab, Past, Site, Stage, Validity};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -27,9 +27,14 @@ pub(crate) struct Service<'a> {
 impl<'a> Service<'a> {
     /// DNS leads everybody to the address; nothing is open there yet.
     pub(crate) fn new(stage: &'a Stage, host: &str, number: u8) -> Self {
+        Self::of(stage, Scheme::Tls, host, number)
+    }
+
+    /// The same of another scheme.
+    pub(crate) fn of(stage: &'a Stage, scheme: Scheme, host: &str, number: u8) -> Self {
         let address = stage.lab().address(30, number);
         stage.lab().dns().set(host, Answer::a([address])).unwrap();
-        Self { stage, id: stage.lab().service(host).unwrap(), host: host.to_owned(), address }
+        Self { stage, id: stage.lab().service_of(scheme, host).unwrap(), host: host.to_owned(), address }
     }
 
     pub(crate) async fn open(&self, certificate: &Certificate) -> Site {

@@ -6,5 +6,7 @@ mod attackers;
 mod examples;
 mod ground;
 mod liars;
+mod revocation;
 mod rogue;
 mod silence;
+mod starttls;

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use parallax_core::{SigningFailed, Timestamp, VantageId};
+use parallax_core::{SigningFailed, Timestamp, VantageId, plainly};
 use parallax_probe::AwsLc;
 use parallax_proto::StatementKey;
 use rcgen::{Issuer, KeyPair};
@@ -41,7 +41,7 @@ const SERVER: &str = "server.pem";
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// A file can't be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{} can't be used: {}; it must be there and belong to this user", path.display(), plainly(source))]
     Io {
         /// Which.
         path: PathBuf,

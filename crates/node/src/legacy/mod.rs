@@ -1,6 +1,7 @@
 //! The Perspectives interface: `GET /?host=…` for clients of 2008 (`docs/protocols/perspectives.md`).
 
 mod key;
+mod old;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
@@ -9,10 +10,10 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use http::StatusCode;
 use moka::sync::Cache;
-use parallax_core::ServiceId;
+use parallax_core::{Host, LegacyRow, ServiceId, with_old_rows, with_old_rows_side_by_side};
 use parallax_probe::TargetPolicy;
 use parallax_proto::{LegacyHistory, LegacyKind, LegacyRequest};
-use parallax_store::{Known, Records as _, SqliteStore};
+use parallax_store::{Known, Records, SqliteStore, StoreError};
 use tokio::sync::Semaphore;
 
 use crate::app::Shared;
@@ -23,6 +24,7 @@ use crate::problem::Problem;
 use crate::views::{COME_BACK, refuse};
 pub(crate) use key::LegacyKeeper;
 use key::LegacyKey;
+use old::OldRows;
 
 /// Where signatures are kept, by the SHA-256 of what they are about.
 const NAMESPACE: &str = "legacy";
@@ -33,6 +35,7 @@ const SIGNING: usize = 2;
 /// Answers old clients.
 pub(crate) struct Legacy {
     tools: Tools,
+    old: OldRows,
     /// Finished replies by service id.
     finished: Cache<String, Finished>,
     signing: Semaphore,
@@ -49,23 +52,32 @@ pub(crate) struct Tools {
     pub(crate) targets: TargetPolicy,
 }
 
+/// What is known of a service: by the node itself, and by old notaries.
+struct Told {
+    known: Arc<Known>,
+    old: Arc<[LegacyRow]>,
+}
+
 #[derive(Clone)]
 struct Finished {
     /// What it was made from; while the service is known by the very same, the reply is the very same.
     known: Weak<Known>,
+    old: Weak<[LegacyRow]>,
     history: Arc<LegacyHistory>,
     reply: Bytes,
 }
 
 impl Legacy {
-    /// `bytes` of memory for finished replies at most.
+    /// `bytes` of memory at most for finished replies; a quarter of it for the rows of old notaries that go into them.
     pub(crate) fn new(tools: Tools, bytes: u64) -> Self {
+        let for_old = bytes / 4;
         // The document, its rows once more in numbers, and what the table takes.
         let weigh = |id: &String, finished: &Finished| {
             u32::try_from(300 + id.len() + finished.reply.len() * 3 / 2).unwrap_or(u32::MAX)
         };
-        let finished = Cache::builder().max_capacity(bytes).weigher(weigh).time_to_live(KEPT).build();
-        Self { tools, finished, signing: Semaphore::new(SIGNING) }
+        let finished = Cache::builder().max_capacity(bytes - for_old).weigher(weigh).time_to_live(KEPT).build();
+        let old = OldRows::new(Arc::clone(&tools.records), for_old);
+        Self { tools, old, finished, signing: Semaphore::new(SIGNING) }
     }
 
     /// The public key for the index page; `None` while it is being made.
@@ -84,23 +96,25 @@ impl Legacy {
     pub(crate) async fn answer(&self, request: &LegacyRequest, asker: Option<IpAddr>) -> Result<Bytes, Problem> {
         let service = request.service();
         let id = request.service_id();
-        let recalled = match self.tools.histories.recall(service).await {
-            Ok(recalled) => recalled,
+        let told = match self.recall(service).await {
+            Ok(told) => told,
             Err(error) => match self.finished.get(&id) {
                 Some(finished) => return Ok(self.given("stale", finished.reply)),
                 None => return Err(refuse(&self.tools.shared, NotLooked::NotRecorded(error))),
             },
         };
-        if let Some(known) = recalled.known {
-            if let Some(finished) = self.finished.get(&id).filter(|finished| is_of(finished, &known)) {
+        if let Some(told) = told {
+            if let Some(finished) = self.finished.get(&id).filter(|finished| is_of(finished, &told)) {
                 return Ok(self.given("again", finished.reply));
             }
-            let history = LegacyHistory::new(match request.kind() {
-                LegacyKind::Ssl => known.history.legacy_rows(),
-                LegacyKind::Ssh => known.history.legacy_rows_side_by_side(),
-            });
+            let own = told.own_rows(request.kind());
+            if own.is_empty() && !told.old.is_empty() {
+                // Others have seen it, this node has not yet.
+                self.start_look(service, asker);
+            }
+            let history = told.history(request.kind(), own);
             if !history.is_empty() {
-                return self.reply(request, id.clone(), &known, history, asker).await;
+                return self.reply(request, id.clone(), &told, history, asker).await;
             }
         }
         // What was forgotten is not told when the store goes.
@@ -109,22 +123,29 @@ impl Legacy {
         Err(self.unknown())
     }
 
+    /// What is known of a service; `None` when nothing is.
+    async fn recall(&self, service: &ServiceId) -> Result<Option<Told>, StoreError> {
+        let Some(known) = self.tools.histories.recall(service).await?.known else { return Ok(None) };
+        Ok(Some(Told { known, old: self.old.recall(service).await? }))
+    }
+
     async fn reply(
         &self,
         request: &LegacyRequest,
         id: String,
-        known: &Arc<Known>,
+        told: &Told,
         history: LegacyHistory,
         asker: Option<IpAddr>,
     ) -> Result<Bytes, Problem> {
         let permit = self.signing.acquire().await;
+        let (known, old) = (Arc::downgrade(&told.known), Arc::downgrade(&told.old));
         let (source, finished) = match self.finished.get(&id).filter(|finished| *finished.history == history) {
             // Other parts of the history have changed, or somebody else was here meanwhile.
-            Some(finished) => ("again", Finished { known: Arc::downgrade(known), ..finished }),
+            Some(finished) => ("again", Finished { known, old, ..finished }),
             None => {
                 let (source, signature) = self.signature(request, &id, &history, asker).await?;
                 let reply = Bytes::from(history.to_xml(request.kind(), &signature));
-                (source, Finished { known: Arc::downgrade(known), history: Arc::new(history), reply })
+                (source, Finished { known, old, history: Arc::new(history), reply })
             }
         };
         self.finished.insert(id, finished.clone());
@@ -146,7 +167,7 @@ impl Legacy {
             self.admit_spelling(asker)?;
             return Ok(("signed", self.sign(key, message).await?));
         }
-        let (name, of) = (hex(digest(&SHA256, id.as_bytes()).as_ref()), about(&key, &message));
+        let (name, of) = (filed_under(id), about(&key, &message));
         let kept = self.tools.records.get(NAMESPACE, &name).await.ok().flatten();
         if let Some(signature) = kept.as_ref().and_then(|kept| kept.bytes.strip_prefix(of.as_slice())) {
             return Ok(("kept", signature.to_vec()));
@@ -212,9 +233,50 @@ impl Legacy {
     }
 }
 
-fn is_of(finished: &Finished, known: &Arc<Known>) -> bool {
-    // While the weak one lives, no other history has its address.
-    std::ptr::eq(finished.known.as_ptr(), Arc::as_ptr(known))
+impl Told {
+    fn own_rows(&self, kind: LegacyKind) -> Vec<LegacyRow> {
+        match kind {
+            LegacyKind::Ssl => self.known.history.legacy_rows(),
+            LegacyKind::Ssh => self.known.history.legacy_rows_side_by_side(),
+        }
+    }
+
+    fn history(&self, kind: LegacyKind, own: Vec<LegacyRow>) -> LegacyHistory {
+        LegacyHistory::new(match kind {
+            LegacyKind::Ssl => with_old_rows(own, &self.old),
+            LegacyKind::Ssh => with_old_rows_side_by_side(own, &self.old),
+        })
+    }
+}
+
+fn is_of(finished: &Finished, told: &Told) -> bool {
+    // While the weak ones live, nothing else has their addresses.
+    std::ptr::eq(finished.known.as_ptr(), Arc::as_ptr(&told.known))
+        && std::ptr::addr_eq(finished.old.as_ptr(), Arc::as_ptr(&told.old))
+}
+
+/// Forgets the signature that is kept for a service: its name could be guessed from what it is filed under.
+pub async fn forget_legacy_signature(records: &dyn Records, service: &ServiceId) -> Result<(), StoreError> {
+    let Some(kind) = [LegacyKind::Ssl, LegacyKind::Ssh].into_iter().find(|kind| kind.scheme() == service.scheme())
+    else {
+        return Ok(());
+    };
+    let host = match service.host() {
+        Host::Name(name) => name.clone(),
+        Host::Address(address) => address.to_string(),
+    };
+    let name = filed_under(&format!("{host}:{},{}", service.port(), kind.number()));
+    let Some(kept) = records.get(NAMESPACE, &name).await? else { return Ok(()) };
+    match records.delete(NAMESPACE, &name, kept.version).await {
+        // A node has written a new one: somebody asks for it.
+        Err(StoreError::Conflict { .. }) => Ok(()),
+        done => done,
+    }
+}
+
+/// Where the signature for a service id is kept.
+fn filed_under(id: &str) -> String {
+    hex(digest(&SHA256, id.as_bytes()).as_ref())
 }
 
 /// What a kept signature is about: this key and these bytes.

@@ -107,7 +107,8 @@ impl Scan {
         let (app, refused) = (Arc::clone(&self.app), Arc::clone(&self.refused));
         tokio::spawn(async move {
             let outcome = match look(&app, &service).await {
-                Ok(outcome) => outcome,
+                Ok(Some(outcome)) => outcome,
+                Ok(None) => return,
                 Err(_) => {
                     lock(&refused).push(service);
                     "refused"
@@ -119,13 +120,17 @@ impl Scan {
     }
 }
 
-/// The look that an asker would get, on nobody's account.
-async fn look(app: &App, service: &ServiceId) -> Result<&'static str, NotLooked> {
+/// The look that an asker would get, on nobody's account; `None` where the service was removed since the sweep, and a look
+/// would have it known again.
+async fn look(app: &App, service: &ServiceId) -> Result<Option<&'static str>, NotLooked> {
+    if app.store.known(service).await.map_err(NotLooked::NotRecorded)?.is_none() {
+        return Ok(None);
+    }
     let seen = match app.views.looks.look(service, None, None)? {
         Ended::Before(seen) => seen,
         Ended::Later(waiting) => waiting.result().await.unwrap_or(Err(NotLooked::Lost))?,
     };
-    Ok(seen.look.now.outcome.as_str())
+    Ok(Some(seen.look.now.outcome.as_str()))
 }
 
 fn lock(refused: &Mutex<Vec<ServiceId>>) -> std::sync::MutexGuard<'_, Vec<ServiceId>> {

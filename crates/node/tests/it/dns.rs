@@ -1,5 +1,6 @@
 //! DNS answers as they are from the node.
 
+use parallax_core::RecordKind;
 use parallax_proto::{DNS_FORMAT, DnsReply};
 
 use crate::support::{DnsServer, TestNode, look_now};
@@ -20,15 +21,15 @@ async fn answers_are_signed_and_given_out_again_while_they_live() {
     let reply: DnsReply = serde_json::from_slice(&first.body).unwrap();
     assert_eq!((reply.format.as_str(), reply.vantage), (DNS_FORMAT, node.node.vantage()));
     assert_eq!((reply.name.as_str(), reply.nonce.as_deref()), ("www.example.com", Some("n1")));
-    assert_eq!(reply.answers["A"].records, ["127.0.0.1"]);
-    assert_eq!(reply.answers["A"].rcode, "NOERROR");
-    assert!(reply.answers["TXT"].records.is_empty());
+    assert_eq!(reply.answers[&RecordKind::A].records, ["127.0.0.1"]);
+    assert_eq!(reply.answers[&RecordKind::A].rcode, "NOERROR");
+    assert!(reply.answers[&RecordKind::Txt].records.is_empty());
 
     let asked = server.asked();
     let second = node.get(path).await;
     let second: DnsReply = serde_json::from_slice(&second.body).unwrap();
-    assert_eq!(second.answers["A"].records, reply.answers["A"].records);
-    assert!(second.answers["A"].min_ttl <= reply.answers["A"].min_ttl);
+    assert_eq!(second.answers[&RecordKind::A].records, reply.answers[&RecordKind::A].records);
+    assert!(second.answers[&RecordKind::A].min_ttl <= reply.answers[&RecordKind::A].min_ttl);
     assert_eq!(server.asked(), asked, "the second is answered from memory");
 }
 
@@ -60,8 +61,8 @@ async fn a_resolver_that_says_nothing_is_an_answer_too() {
     let reply = node.get("/v1/dns?name=example.com&types=A").await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let reply: DnsReply = serde_json::from_slice(&reply.body).unwrap();
-    assert_ne!(reply.answers["A"].rcode, "NOERROR");
-    assert!(reply.answers["A"].records.is_empty());
+    assert_ne!(reply.answers[&RecordKind::A].rcode, "NOERROR");
+    assert!(reply.answers[&RecordKind::A].records.is_empty());
 }
 
 #[tokio::test]

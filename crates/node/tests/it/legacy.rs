@@ -2,6 +2,8 @@
 
 mod interop;
 mod malformed;
+mod memory;
+mod old;
 
 use std::path::Path;
 
@@ -11,6 +13,7 @@ use parallax_core::{CaId, Fingerprint, History, Md5Fingerprint, ServiceId, Times
 use parallax_node::{Node, NodeSettings, Rate};
 use parallax_probe::TargetPolicy;
 use parallax_proto::{LegacyHistory, LegacyKind};
+use parallax_store::{Records as _, SqliteStore};
 use rsa::pkcs8::DecodePublicKey as _;
 use rsa::{Pkcs1v15Sign, RsaPublicKey};
 use rustls::version::TLS13;
@@ -79,7 +82,8 @@ fn assert_signed(pem: &str, id: &str, reply: &Reply, rows: &[(u8, u32, u32)]) {
         end: i64::from(*end),
     });
     let history = LegacyHistory::new(rows);
-    assert_eq!(text, history.to_xml(LegacyKind::Ssl, &signature));
+    let kind = if id.ends_with(",1") { LegacyKind::Ssh } else { LegacyKind::Ssl };
+    assert_eq!(text, history.to_xml(kind, &signature));
     let digest = <md5::Md5 as md5::Digest>::digest(history.signed_bytes(id));
     let key = RsaPublicKey::from_public_key_pem(pem).unwrap();
     key.verify(Pkcs1v15Sign::new::<md5::Md5>(), &digest, &signature).unwrap();
@@ -93,49 +97,83 @@ async fn counted(node: &TestNode, metric: &str) -> u64 {
 
 const SIGNED: &str = "parallax_node_legacy_signatures_total";
 
+/// The rows of docs/protocols/perspectives.md that a request alone decides, by name. The others have tests of their own:
+/// the background look, what is not allowed, no store (`memory`), the limits.
+const STATUSES: [(&str, &[&str], u16); 12] = [
+    (
+        "known service",
+        &[
+            "host=known.example",
+            "host=known.example&",
+            "host=known.example&port=443&service_type=2",
+            "service_type=2&host=%6Bnown.example",
+        ],
+        200,
+    ),
+    (
+        "nothing is known",
+        &[
+            "host=unknown.example",
+            "host=empty.example",
+            "host=known.example&port=444",
+            "host=known.example&service_type=1",
+        ],
+        404,
+    ),
+    (
+        "not looked at",
+        &["host=127.0.0.1", "host=10.0.0.1&port=22", "host=192.0.2.1&port=81", "host=x.example&port=81"],
+        404,
+    ),
+    ("unknown parameter", &["host=known.example&colour=red", "host=known.example&Port=443", "colour=red"], 400),
+    ("repeated parameter", &["host=known.example&host=known.example", "host=a&port=1&port=1"], 400),
+    ("empty host", &["host=", "host", "host=&port=443"], 400),
+    ("port without host", &["port=443", "port=443&", "service_type=2"], 400),
+    ("bad host", &["host=a..b", "host=a+b", "host=known.example:443"], 400),
+    (
+        "bad port",
+        &[
+            "host=known.example&port=",
+            "host=known.example&port=0",
+            "host=known.example&port=x",
+            "host=known.example&port=0443",
+            "host=known.example&port=%2B443",
+            "host=known.example&port=65536",
+        ],
+        400,
+    ),
+    ("unknown type", &["host=known.example&service_type=3", "host=known.example&service_type="], 400),
+    ("broken encoding", &["host=%zz", "host=%", "host=%ff"], 400),
+    ("more than one & at the end", &["host=known.example&&", "&host=known.example"], 400),
+];
+
 #[tokio::test]
 async fn every_row_of_the_status_table() {
     let node = start(|settings| settings.probe.targets = TargetPolicy::public()).await;
     remember(&node.node, "known.example", vec![span(7, 1000, 2000)]).await;
     remember(&node.node, "empty.example", vec![]).await;
-    for (query, status) in [
-        ("host=known.example", 200),
-        ("host=known.example&", 200),
-        ("host=known.example&port=443&service_type=2", 200),
-        ("service_type=2&host=%6Bnown.example", 200),
-        ("host=unknown.example", 404),
-        ("host=empty.example", 404),
-        ("host=known.example&port=444", 404),
-        ("host=known.example&service_type=1", 404),
-        ("host=127.0.0.1", 404),
-        ("host=10.0.0.1&port=22", 404),
-        ("host=192.0.2.1&port=81", 404),
-        ("host=known.example&colour=red", 400),
-        ("host=known.example&host=known.example", 400),
-        ("host=", 400),
-        ("host", 400),
-        ("port=443", 400),
-        ("host=known.example&port=", 400),
-        ("host=known.example&port=0", 400),
-        ("host=known.example&port=x", 400),
-        ("host=known.example&service_type=3", 400),
-        ("host=a..b", 400),
-    ] {
-        let reply = ask(&node, &format!("/?{query}")).await;
-        assert_eq!(reply.status, status, "{query}: {}", reply.text());
-        let form = Request::post("/").body(Body::from(query)).unwrap();
-        let reply = call(node.node.router(), form).await;
-        assert_eq!(reply.status, status, "form {query}: {}", reply.text());
-        match status {
-            200 => assert_eq!(reply.header("content-type"), "text/xml"),
-            404 => assert_eq!(reply.problem(404), "unknown-service"),
-            _ => assert_eq!(reply.problem(400), "bad-parameter"),
+    let requests =
+        STATUSES.iter().flat_map(|(row, queries, status)| queries.iter().map(move |query| (row, query, status)));
+    for (row, query, status) in requests {
+        let form = Request::post("/").body(Body::from(*query)).unwrap();
+        for reply in [ask(&node, &format!("/?{query}")).await, call(node.node.router(), form).await] {
+            assert_eq!(reply.status, *status, "{row}: {query}: {}", reply.text());
+            match status {
+                200 => assert_eq!(reply.header("content-type"), "text/xml"),
+                404 => assert_eq!(reply.problem(404), "unknown-service"),
+                _ => assert_eq!(reply.problem(400), "bad-parameter"),
+            }
         }
     }
-    let both = Request::post("/?host=known.example").body(Body::from("host=known.example")).unwrap();
-    assert_eq!(call(node.node.router(), both).await.status, 400);
-    let large = Request::post("/").body(Body::from("a".repeat(70_000))).unwrap();
-    assert_eq!(call(node.node.router(), large).await.problem(413), "body-too-large");
+    let form = |query: &str, body: String| Request::post(format!("/{query}")).body(Body::from(body)).unwrap();
+    let status = async |query, body: &str| call(node.node.router(), form(query, body.to_owned())).await.status.as_u16();
+    assert_eq!(status("?host=known.example", "host=known.example").await, 400, "they count together");
+    assert_eq!(status("?host=known.example", "port=443&").await, 200);
+    assert_eq!(status("?", "&").await, 200, "the page");
+    let large = call(node.node.router(), form("", "a".repeat(70_000))).await;
+    assert_eq!(large.problem(413), "body-too-large");
+    let not_text = Request::post("/").body(Body::from(vec![b'h', 0xff])).unwrap();
+    assert_eq!(call(node.node.router(), not_text).await.problem(400), "bad-parameter");
 }
 
 #[tokio::test]
@@ -166,6 +204,16 @@ async fn what_may_not_be_looked_at_is_not() {
         assert_eq!(ask(&node, &path).await.status, 404);
     }
     assert_eq!(site.connections(), 0);
+    assert!(!node.get("/metrics").await.text().contains("parallax_node_looks_total{"), "not even begun");
+    let node = start(|settings| settings.probe.targets = TargetPolicy::public()).await;
+    for denied in [
+        "host=name.example&port=81",
+        "host=192.0.2.1",
+        "host=fd00::1&port=443",
+        "host=name.example&port=81&service_type=1",
+    ] {
+        assert_eq!(ask(&node, &format!("/?{denied}")).await.status, 404);
+    }
     assert!(!node.get("/metrics").await.text().contains("parallax_node_looks_total{"), "not even begun");
 }
 
@@ -264,4 +312,25 @@ async fn the_key_is_made_at_the_first_start_and_stays() {
     node.shutdown().await.unwrap();
     let again = Node::start(NodeSettings { legacy: true, ..settings(data.path()) }).await.unwrap();
     assert_eq!(public_pem(&get(again.router(), "/").await.text()), pem);
+}
+
+#[tokio::test]
+async fn the_kept_signature_can_be_forgotten() {
+    let node = start(|_| {}).await;
+    // As the utilities do, beside the node.
+    let store = SqliteStore::open(&node.data.path().join(parallax_node::DATABASE)).unwrap();
+    let kept = async || store.range("legacy", String::new().."~".into(), 9).await.unwrap().len();
+    for name in ["known.example", "192.0.2.7"] {
+        remember(&node.node, name, vec![span(7, 1000, 2000)]).await;
+        assert_eq!(ask(&node, &format!("/?host={name}")).await.status, 200);
+    }
+    let begun = std::time::Instant::now();
+    while kept().await < 2 {
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    for (service, left) in [("other.example", 2), ("known.example:8443", 2), ("known.example", 1), ("192.0.2.7", 0)] {
+        parallax_node::forget_legacy_signature(&store, &service.parse().unwrap()).await.unwrap();
+        assert_eq!(kept().await, left, "{service}");
+    }
 }

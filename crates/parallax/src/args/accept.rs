@@ -8,8 +8,9 @@ use crate::settings::{self, Flag};
 const AFTER_ACCEPT: &str = "\
 The accepted key is trusted in every `check` of this service, whatever the
 vantage points say, and `check` says so each time. Another key gets the verdict
-that it would have got without. Under a pattern every key is trusted, even an
-attacker's, and nobody is asked: for intranets that no vantage point can reach.
+that it would have got without. `ssh-known-hosts` prints an accepted host key.
+Under a pattern every key is trusted, even an attacker's, and nobody is asked:
+for intranets that no vantage point can reach.
 A service whose host is called list or remove is written with its port.
 
 Exit status:

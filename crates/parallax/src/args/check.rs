@@ -14,6 +14,8 @@ Exit status:
 Examples:
   parallax check example.com
   parallax check ssh://host.example
+  parallax check imap://mail.example.com
+  parallax check --mx example.com
   parallax check --vantage https://192.0.2.7:8443#27f0… mail.example.com:993
   parallax check - < services.txt";
 
@@ -26,6 +28,10 @@ pub(crate) struct CheckArgs {
         help = "A host, host:port, [v6]:port or URL; - reads many from standard input, one a line, and prints a verdict a line"
     )]
     pub(crate) service: String,
+
+    /// Check the mail relays of the domain SERVICE: its MX records as others are told them, and smtp:// at each
+    #[arg(long)]
+    pub(crate) mx: bool,
 
     /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
     #[arg(long, value_name = "URL")]

@@ -1,13 +1,16 @@
 //! The command line as it is given: raw text, a file for each command. [`crate::settings`] makes settings of it.
 
 mod accept;
+mod ca_auth;
 mod check;
 mod demo;
 mod history;
 mod observe;
+mod resolve;
 mod scan;
 mod serve;
 mod services;
+mod sim;
 mod ssh_known_hosts;
 mod tools;
 mod transfer;
@@ -22,13 +25,16 @@ use crate::failure::Failure;
 use crate::settings::{self, Flag, Key};
 
 pub(crate) use accept::{AcceptArgs, AcceptCommand, AcceptListArgs, AcceptRemoveArgs};
+pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use history::HistoryArgs;
 pub(crate) use observe::ObserveArgs;
+pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
+pub(crate) use sim::{SimArgs, SimCommand, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
@@ -68,6 +74,10 @@ pub(crate) enum Command {
     Observe(ObserveArgs),
     /// Print known_hosts lines of corroborated SSH host keys, for OpenSSH
     SshKnownHosts(SshKnownHostsArgs),
+    /// Ask DNS here and elsewhere, and tell whether the answers agree
+    Resolve(ResolveArgs),
+    /// Print the DNS records that authorise a CA, and check them
+    CaAuth(CaAuthArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
     /// See it work: a network on this machine, attackers and vantage points
@@ -86,6 +96,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take a key for right by your own word (accepted.toml)
     Accept(AcceptArgs),
+    /// Judge the rules on generated worlds, with attackers, and get figures
+    Sim(SimArgs),
     /// Show the configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell

@@ -12,6 +12,7 @@ Exit status:
 Examples:
   parallax observe example.com
   parallax observe ssh://host.example:2222
+  parallax observe smtp://mx.example.com
   parallax observe --address 192.0.2.10 --json example.com";
 
 /// Flags of `observe`.

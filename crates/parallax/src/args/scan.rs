@@ -1,8 +1,10 @@
 //! `scan`: many looks.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use parallax_node::{NodeLimits, Rate};
 
 use super::{DataArgs, LookArgs, duration, flags};
 use crate::failure::Failure;
@@ -12,8 +14,9 @@ const AFTER_SCAN: &str = "\
 Without a list it looks at everything that the node remembers. In a list, empty
 lines and lines that begin with # are passed over, and what is named twice is
 looked at once; of a service that is not known, only a look that met a
-certificate is remembered. Works beside a running node; `serve --scan-every`
-needs no command at all.
+certificate is remembered. Services at one address wait for each other, and
+hold up no others. Works beside a running node; `serve --scan-every` needs no
+command at all.
 
 Exit status:
   0  all were seen    1  some were not, or a line was wrong    2  wrong use
@@ -38,6 +41,10 @@ pub(crate) struct ScanArgs {
     #[arg(long, value_name = "TIME", default_value = "20s")]
     timeout: String,
 
+    /// Looks a second at one address (IPv6: one /64) over all names, after 5 at once; off lifts it, for labs
+    #[arg(long, value_name = "N|off", default_value = "1", value_parser = per_address)]
+    per_address: PerAddress,
+
     /// Looks under way at once, at most
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = jobs)]
     pub(crate) jobs: usize,
@@ -53,6 +60,19 @@ pub(crate) struct ScanArgs {
     look: LookArgs,
 }
 
+/// `None` where one address may be looked at as often as all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct PerAddress(Option<NonZeroU32>);
+
+fn per_address(text: &str) -> Result<PerAddress, String> {
+    let number = text.parse().ok().filter(|number: &NonZeroU32| number.get() <= 10_000);
+    match number {
+        Some(number) => Ok(PerAddress(Some(number))),
+        None if text == "off" => Ok(PerAddress(None)),
+        None => Err("the value must be 1 to 10000, or off".into()),
+    }
+}
+
 fn jobs(text: &str) -> Result<usize, String> {
     let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
     number.ok_or_else(|| "the value must be 1 to 1000".into())
@@ -63,6 +83,12 @@ impl ScanArgs {
     pub(crate) fn flags(&self) -> Vec<Flag> {
         let own = flags([(&settings::ALLOW_PRIVATE, &self.allow_private)]);
         [own, self.data.flags(), self.look.flags()].concat()
+    }
+
+    /// `--per-address`, with the burst that nodes allow.
+    pub(crate) fn per_address(&self) -> Option<Rate> {
+        let burst = NodeLimits::default().looks_per_target.burst;
+        self.per_address.0.map(|per_second| Rate { per_second, burst })
     }
 
     /// `--timeout`.

@@ -10,7 +10,8 @@ In ~/.ssh/config, so that a first connection needs no blind yes:
   KnownHostsCommand /usr/bin/parallax ssh-known-hosts %H
 
 Exit status:
-  0  no key is distrusted; the keys that are trusted were printed, if any
+  0  no key is distrusted; the keys that are trusted were printed, if any, and
+     those that you accepted (`parallax accept`), with a line on standard error
   1  distrusted: nothing is printed, and ssh ends the connection
   2  the command line, the configuration or this machine is at fault
 

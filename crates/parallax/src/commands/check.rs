@@ -7,9 +7,9 @@ use parallax_client::{
     Checker, CheckerBuilder, Deadline, Missing, NodeVantage, OldNotary, Report, ReportedNotary, ReportedView,
     VantageName, VantageUrl,
 };
-use parallax_core::{Decision, History, ServiceId};
+use parallax_core::{Decision, DnsName, ServiceId};
 
-use super::{block_on, looking, many, notaries, settings};
+use super::{block_on, looking, mail, many, notaries, settings};
 use crate::accepted::AcceptedList;
 use crate::args::CheckArgs;
 use crate::clock::now;
@@ -22,20 +22,33 @@ use crate::{logs, progress};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure> {
-    let service = match args.service.as_str() {
-        "-" => None,
-        text => Some(text.parse::<ServiceId>().map_err(Failure::usage)?),
-    };
+    let subject = subject(args)?;
     let names = parse_names(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
         let checker = checker(args.trust_first, names, &settings).await?.wait_for_all(args.wait_for_all).build();
-        match service {
-            Some(service) => one(args, &checker, &service).await,
-            None => many::run(args, &checker).await,
+        match subject {
+            Subject::One(service) => one(args, &checker, &service).await,
+            Subject::Mail(domain, port) => mail::run(args, &checker, &domain, port).await,
+            Subject::Many => many::run(args, &checker).await,
         }
     })
+}
+
+/// What is to be checked.
+enum Subject {
+    One(ServiceId),
+    Many,
+    Mail(DnsName, u16),
+}
+
+fn subject(args: &CheckArgs) -> Result<Subject, Failure> {
+    match args.service.as_str() {
+        text if args.mx => mail::parse(text).map(|(domain, port)| Subject::Mail(domain, port)),
+        "-" => Ok(Subject::Many),
+        text => text.parse().map(Subject::One).map_err(Failure::usage),
+    }
 }
 
 async fn one(args: &CheckArgs, checker: &Checker, service: &ServiceId) -> Result<u8, Failure> {
@@ -182,7 +195,7 @@ fn shown_view(view: &ReportedView) -> ShownView<'_> {
         region: view.region.clone(),
         now: &content.now,
         there: view.there.as_ref().map(|there| &there.content().now),
-        history: History { spans: content.history.clone(), authority: content.authority.clone(), turns: Vec::new() },
+        history: content.as_history(),
     }
 }
 

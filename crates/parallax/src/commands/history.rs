@@ -11,7 +11,7 @@ use parallax_store::{HistoryStore as _, OldSpan, old_spans};
 use serde_json::{Value, json};
 
 use super::store::{failed, open_existing};
-use super::{block_on, settings};
+use super::{block_on, settings, unwritable};
 use crate::args::HistoryArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT};
@@ -104,9 +104,9 @@ fn show(args: &HistoryArgs, service: ServiceId, remembered: &[Remembered]) -> Re
         Some(Track::new(one.who.clone(), &known.history, &known.old))
     });
     let timeline = Timeline { service, tracks: tracks.collect(), now: now() };
-    if let Some(file) = &args.svg {
-        std::fs::write(file, render_svg(&timeline))
-            .map_err(|error| Failure::not_done(format!("{} can't be written to: {error}", file.display())))?;
+    // Where nothing is known, a picture of an earlier time is worth more than an empty one.
+    if let Some(file) = args.svg.as_ref().filter(|_| !timeline.tracks.is_empty()) {
+        std::fs::write(file, render_svg(&timeline)).map_err(|error| unwritable(file, &error))?;
     }
     if args.json {
         output::print_json(&to_json(&timeline.service, remembered))?;

@@ -17,6 +17,9 @@ use crate::progress::Many;
 use crate::transfer::{BadLine, Entry, LONGEST_LINE, Said, read};
 use crate::{logs, output};
 
+/// What there is to import.
+const WANTED: &str = "name a file that `parallax export` wrote, or one of rows of an old notary";
+
 /// Lines that are written together, in number and in bytes.
 const BATCH: usize = 1000;
 const BATCH_BYTES: usize = 4 << 20;
@@ -25,7 +28,7 @@ const BATCH_BYTES: usize = 4 << 20;
 pub(crate) fn run(args: &ImportArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
-    let lines = Lines::open(&args.file, LONGEST_LINE)?;
+    let lines = Lines::open(&args.file, LONGEST_LINE, WANTED)?;
     let store = open(&settings.serve.data)?;
     block_on(async {
         let tally = import(&store, lines, now()).await;

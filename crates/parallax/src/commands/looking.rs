@@ -4,7 +4,8 @@ use std::net::UdpSocket;
 use std::path::Path;
 use std::time::Duration;
 
-use parallax_probe::{Limits, ProbeSettings, Prober, Roots, TargetPolicy, Validation};
+use parallax_core::plainly;
+use parallax_probe::{CtLogs, Limits, ProbeSettings, Prober, Roots, TargetPolicy, Validation};
 
 use crate::failure::Failure;
 use crate::settings::{DnssecChoice, LookSettings, RootsChoice};
@@ -28,6 +29,7 @@ pub(super) fn probe_settings(look: &LookSettings) -> Result<ProbeSettings, Failu
         source: look.source,
         roots: roots(&look.roots)?,
         dnssec: validation(&look.dnssec)?,
+        ct_logs: look.ct_logs.as_deref().map_or_else(|| Ok(CtLogs::default()), ct_logs)?,
         ..ProbeSettings::default()
     })
 }
@@ -55,6 +57,12 @@ fn validation(choice: &DnssecChoice) -> Result<Validation, Failure> {
     }
 }
 
+fn ct_logs(path: &Path) -> Result<CtLogs, Failure> {
+    let file = read(path, "look.ct_logs must be a list of CT logs (log_list.json, version 3)")?;
+    CtLogs::from_json(&file).map_err(|error| Failure::usage(format!("{}: {error}", path.display())))
+}
+
 fn read(path: &Path, wanted: &str) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path).map_err(|error| Failure::usage(format!("{} can't be read ({error}); {wanted}", path.display())))
+    std::fs::read(path)
+        .map_err(|error| Failure::usage(format!("{} can't be read: {}; {wanted}", path.display(), plainly(&error))))
 }

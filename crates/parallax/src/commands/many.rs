@@ -22,7 +22,7 @@ pub(super) async fn run(args: &CheckArgs, checker: &Checker) -> Result<u8, Failu
 }
 
 async fn check_all(args: &CheckArgs, checker: &Checker, progress: &Many) -> Result<u8, Failure> {
-    let lines = lines::services(Lines::open("-", LONGEST_SERVICE)?, progress.counter());
+    let lines = lines::services(Lines::open("-", LONGEST_SERVICE, "")?, progress.counter());
     let lines = stream::unfold(lines, |mut lines| async { Some((lines.recv().await?, lines)) });
     let mut results = pin!(lines.map(|line| judge(checker, line)).buffered(AT_ONCE));
     let mut gravest = None;

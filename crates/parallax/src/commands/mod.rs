@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod accept;
+pub(crate) mod ca_auth;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -8,18 +9,23 @@ pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod import;
 mod looking;
+mod mail;
 mod many;
 mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;
+pub(crate) mod resolve;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod services;
+pub(crate) mod sim;
 pub(crate) mod ssh_known_hosts;
 mod store;
 pub(crate) mod vantage;
 
 use std::path::Path;
+
+use parallax_core::plainly;
 
 use crate::failure::Failure;
 use crate::settings::{Flag, Settings};
@@ -29,10 +35,17 @@ fn settings(config: Option<&Path>, flags: &[Flag]) -> Result<Settings, Failure> 
     Settings::load(config, flags, &|variable| std::env::var_os(variable)).map_err(Failure::usage)
 }
 
+/// A file that was named for output and can't be had.
+fn unwritable(file: &Path, why: &std::io::Error) -> Failure {
+    let (file, why) = (file.display(), plainly(why));
+    Failure::not_done(format!("{file} can't be written to: {why}; name a file where this user may write"))
+}
+
 /// Runs one user's command to its end.
 fn block_on<T>(command: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::usage(format!("this machine gives no runtime: {error}")))?;
+    let runtime =
+        runtime.map_err(|error| Failure::usage(format!("this machine gives no runtime: {}", plainly(&error))))?;
     let done = runtime.block_on(command);
     // Nobody waits for what is still under way: a name lookup on a thread of its own, say.
     runtime.shutdown_background();

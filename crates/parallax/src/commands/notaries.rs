@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use parallax_client::{NOTARY_SCHEME, NotaryAddress, NotaryKey, OldNotary};
+use parallax_core::plainly;
 
 use crate::failure::Failure;
 
@@ -26,8 +27,12 @@ pub(super) fn with_key(address: NotaryAddress, file: Option<&Path>) -> Result<Ol
 /// A text file of at most so many bytes; of a longer one a byte more, so that its reader sees that it is too long.
 pub(super) fn read(file: &Path, limit: usize) -> Result<String, Failure> {
     let mut text = String::new();
-    File::open(file)
-        .and_then(|open| open.take(limit as u64 + 1).read_to_string(&mut text))
-        .map_err(|error| Failure::usage(format!("{} can't be read: {error}", file.display())))?;
+    File::open(file).and_then(|open| open.take(limit as u64 + 1).read_to_string(&mut text)).map_err(|error| {
+        Failure::usage(format!(
+            "{} can't be read: {}; name a file that this user may read",
+            file.display(),
+            plainly(&error)
+        ))
+    })?;
     Ok(text)
 }

@@ -1,6 +1,7 @@
 //! For shells and packagers: completions and manual pages.
 
 use clap::CommandFactory as _;
+use parallax_core::plainly;
 
 use crate::args::{Cli, CompletionsArgs, ManArgs};
 use crate::failure::{DONE, Failure};
@@ -17,12 +18,14 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<u8, Failure> {
 /// `parallax man`.
 pub(crate) fn man(args: &ManArgs) -> Result<u8, Failure> {
     match &args.dir {
-        Some(directory) => clap_mangen::generate_to(Cli::command(), directory)
-            .map_err(|error| Failure::not_done(format!("{} can't be written to: {error}", directory.display())))?,
+        Some(directory) => clap_mangen::generate_to(Cli::command(), directory).map_err(|error| {
+            let (directory, why) = (directory.display(), plainly(&error));
+            Failure::not_done(format!("{directory} can't be written to: {why}; name a directory that is there"))
+        })?,
         None => {
             let mut page = Vec::new();
             let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-            rendered.map_err(|error| Failure::not_done(format!("the page can't be made: {error}")))?;
+            rendered.map_err(|error| Failure::not_done(format!("the page can't be made: {}", plainly(&error))))?;
             output::print_raw(&page)?;
         }
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use parallax_core::plainly;
 use parallax_node::{Node, NodeError, NodeSettings};
 use parallax_probe::{ProbeSettings, TargetPolicy};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -23,7 +24,7 @@ pub(crate) fn run(args: &ServeArgs, config: Option<&Path>) -> Result<u8, Failure
     logs::start("info")?;
     let node = node_settings(&settings)?;
     let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::not_done(format!("this machine gives no runtime: {error}")))?;
+        .map_err(|error| Failure::not_done(format!("this machine gives no runtime: {}", plainly(&error))))?;
     let done = runtime.block_on(serve(node));
     // What still holds a thread, a name lookup say, is not waited for.
     runtime.shutdown_background();
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &ServeArgs, config: Option<&Path>) -> Result<u8, Failure
 }
 
 async fn serve(settings: NodeSettings) -> Result<u8, Failure> {
-    let unheard = |error: io::Error| Failure::not_done(format!("signals can't be heard: {error}"));
+    let unheard = |error: io::Error| Failure::not_done(format!("signals can't be heard: {}", plainly(&error)));
     let mut stops = Stops::listen().map_err(unheard)?;
     let node = tokio::select! {
         node = Node::start(settings) => node.map_err(not_started)?,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use parallax_core::{History, ServiceId};
+use parallax_node::forget_legacy_signature;
 use parallax_store::{HistoryStore as _, Listed, Listing, MAX_PAGE, SqliteStore, forget_old_spans};
 use serde_json::json;
 
@@ -95,6 +96,7 @@ async fn remove(services: &[ServiceId], store: &SqliteStore) -> Result<u8, Failu
     let mut status = DONE;
     for service in services {
         let old = forget_old_spans(store, service).await.map_err(failed)?;
+        forget_legacy_signature(store, service).await.map_err(failed)?;
         if store.forget(service).await.map_err(failed)? || old {
             output::print(&format!("removed {service}\n"))?;
         } else {

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use parallax_client::{Checker, Report};
-use parallax_core::{Decision, HostKey, Scheme, ServiceId, Verdict};
+use parallax_client::{Checker, JudgedHostKey, Report};
+use parallax_core::{Decision, Scheme, ServiceId, Verdict};
 
 use super::{block_on, check, settings};
 use crate::args::SshKnownHostsArgs;
@@ -42,21 +42,36 @@ fn parse_host(text: &str) -> Result<ServiceId, Failure> {
 /// OpenSSH goes on with its own known_hosts when it gets no line, and ends the connection when the command fails. So a
 /// check that could not decide must not fail, and one that found an attacker must.
 fn tell(host: &str, checker: &Checker, report: &Report) -> Result<u8, Failure> {
-    let judged = checker.host_key_verdicts(report);
-    let verdicts = std::iter::once(&report.verdict).chain(judged.iter().map(|(_, verdict)| verdict));
-    if let Some(distrusted) = verdicts.into_iter().find(|verdict| verdict.decision == Decision::Distrusted) {
+    let judged = checker.judge_host_keys(report);
+    judged.iter().filter(|judged| judged.accepted).for_each(|judged| say_accepted(report, judged));
+    if let Some(distrusted) = distrusted(report, &judged) {
         say(report, distrusted);
         return Ok(NOT);
     }
-    let trusted = |(key, verdict): &(HostKey, Verdict)| {
-        (verdict.decision == Decision::Trusted).then(|| key.known_hosts_line(host) + "\n")
-    };
-    let lines: String = judged.iter().filter_map(trusted).collect();
-    if lines.is_empty() {
+    let trusted = judged.iter().filter(|judged| judged.verdict.decision == Decision::Trusted);
+    let lines: String = trusted.map(|judged| judged.key.known_hosts_line(host) + "\n").collect();
+    let is_void = report.own_word.is_some() && !judged.iter().any(|judged| judged.accepted);
+    if lines.is_empty() || is_void {
         say(report, &report.verdict);
     }
     output::print(&lines)?;
     Ok(DONE)
+}
+
+/// Why the connection must not be. Where the user answers for the key that ssh prefers, that line alone decides which key
+/// ssh asks for, and what others say of the other keys ends nothing.
+fn distrusted<'a>(report: &'a Report, judged: &'a [JudgedHostKey]) -> Option<&'a Verdict> {
+    if report.own_word.as_ref().is_some_and(|touched| touched.holds) {
+        return None;
+    }
+    let verdicts = std::iter::once(&report.verdict).chain(judged.iter().map(|judged| &judged.verdict));
+    verdicts.into_iter().find(|verdict| verdict.decision == Decision::Distrusted)
+}
+
+/// The user's own word is never heard in silence.
+fn say_accepted(report: &Report, judged: &JudgedHostKey) {
+    let (key, reasons) = (&judged.key, judged.verdict.reasons.join(" "));
+    output::say(&format!("{}: {} {}: {reasons}", report.service(), key.kind, key.openssh_fingerprint()));
 }
 
 fn say(report: &Report, verdict: &Verdict) {

@@ -7,6 +7,11 @@ pub(crate) const NO_VANTAGE: &str = "Add a vantage point with `parallax vantage 
 URL. To have one of your own, run `parallax serve` on a machine in another network: it prints its id, and its URL is \
 https://HOST:PORT#ID. Two in different regions are the least that can decide.";
 
+/// Where a server offers TLS to nobody.
+pub(crate) const NO_UPGRADE: &str = "Whatever goes there can be read and changed on the way. If you run the server, \
+switch its STARTTLS on; if not, ask its operator whether it should be: somebody close to the server could take it out \
+for all alike.";
+
 /// What to do next. `is_silent` when all were waited for and nobody gave an answer that counts.
 pub(crate) fn advice(verdict: &Verdict, is_silent: bool) -> &'static str {
     if verdict.counts.asked == 0 && verdict.rule != Rule::Accepted {

@@ -1,8 +1,11 @@
 //! What people and programs read. Data goes to standard output, messages to standard error.
 
 mod advice;
+mod answers;
 mod escape;
+mod mail;
 mod report;
+mod scts;
 mod seen;
 mod table;
 mod when;
@@ -10,10 +13,14 @@ mod wrap;
 
 use std::io::{self, Write as _};
 
+use parallax_core::plainly;
+
 use crate::failure::Failure;
 
 pub(crate) use advice::NO_VANTAGE;
+pub(crate) use answers::render as render_answers;
 pub(crate) use escape::{escape, quote_toml};
+pub(crate) use mail::render as render_mail;
 pub(crate) use report::{Shown, ShownFailure, ShownNotary, ShownView, line, render};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};
@@ -52,6 +59,6 @@ fn finished(written: io::Result<()>) -> Result<(), Failure> {
 pub(crate) fn not_written(error: &io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::reader_gone(),
-        _ => Failure::usage(format!("standard output can't be written to: {error}")),
+        _ => Failure::usage(format!("standard output can't be written to: {}", plainly(error))),
     }
 }

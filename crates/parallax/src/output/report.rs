@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use parallax_core::{
-    Agreement, CaId, Decision, History, Look, Met, NotaryTestimony, Observation, ServiceId, Timestamp, VantageId,
-    Verdict, Word,
+    Agreement, CaId, Decision, History, Look, Met, NotaryTestimony, Observation, Rule, ServiceId, Starttls, Timestamp,
+    VantageId, Verdict, Word,
 };
 
-use super::advice::advice;
+use super::advice::{NO_UPGRADE, advice};
 use super::escape::escape;
 use super::table::{Cell, Column, render as render_table};
-use super::when;
 use super::wrap::{Cut, wrap};
+use super::{scts, when};
 
 /// What is shown of a check. Texts are strangers' and still harmful.
 #[derive(Clone, Debug)]
@@ -85,9 +85,9 @@ const COLUMNS: [Column; 7] = [
 ];
 
 const GREEN: Style = AnsiColor::Green.on_default().bold();
-const RED: Style = AnsiColor::Red.on_default().bold();
+pub(super) const RED: Style = AnsiColor::Red.on_default().bold();
 const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+pub(super) const FAINT: Style = Style::new().dimmed();
 
 /// Everything, for a terminal, at most 80 columns wide. `now` dates the spans.
 pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
@@ -98,6 +98,7 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
         text.push_str(&wrap("", "? the server did not prove that it holds this key: shown, never counted"));
     }
     push_host_keys(&mut text, shown);
+    push_scts(&mut text, shown, now);
     push_failures(&mut text, "Answered, but not counted:", &shown.dropped);
     push_failures(&mut text, "Gave no answer:", &shown.missing);
     if !shown.not_needed.is_empty() {
@@ -176,7 +177,15 @@ fn key_and_ca(look: &Observation) -> [Cell; 2] {
     match &look.met {
         Some(met) if met.proved => [Cell::new(met.key.short()), Cell::new(ca_name(met))],
         Some(met) => [Cell::new(format!("{}?", met.key.short())), Cell::new(ca_name(met))],
-        None => [Cell::styled("-", FAINT), Cell::styled(format!("({})", look.outcome), FAINT)],
+        None => [Cell::styled("-", FAINT), Cell::styled(format!("({})", why_no_key(look)), FAINT)],
+    }
+}
+
+fn why_no_key(look: &Observation) -> &'static str {
+    match look.starttls {
+        Some(Starttls::NotOffered) => "no TLS offered",
+        Some(Starttls::Refused) => "TLS refused",
+        _ => look.outcome.as_str(),
     }
 }
 
@@ -209,7 +218,7 @@ fn agreement(agrees: Agreement) -> Cell {
     }
 }
 
-fn word(word: Word) -> Cell {
+pub(super) fn word(word: Word) -> Cell {
     match word {
         Word::For => Cell::styled(word.as_str(), GREEN),
         Word::Against => Cell::styled(word.as_str(), RED),
@@ -234,7 +243,15 @@ fn push_host_keys(text: &mut String, shown: &Shown<'_>) {
     }
 }
 
-fn push_failures(text: &mut String, title: &str, failures: &[ShownFailure]) {
+/// Of the own look alone: those of the views are in the JSON.
+fn push_scts(text: &mut String, shown: &Shown<'_>, now: Timestamp) {
+    if let Some(scts) = shown.local.now.met.as_ref().and_then(|met| met.scts.as_ref()) {
+        text.push('\n');
+        text.push_str(&wrap("", &format!("CT of the certificate that you met: {}", scts::sentence(scts, now))));
+    }
+}
+
+pub(super) fn push_failures(text: &mut String, title: &str, failures: &[ShownFailure]) {
     if failures.is_empty() {
         return;
     }
@@ -252,15 +269,23 @@ fn conclusion(shown: &Shown<'_>) -> String {
     for reason in &verdict.reasons {
         text.push_str(&wrap("  - ", &escape(reason)));
     }
-    text.push_str(&wrap("next: ", advice(verdict, is_silent)));
+    let next = if is_in_the_clear(shown) { NO_UPGRADE } else { advice(verdict, is_silent) };
+    text.push_str(&wrap("next: ", next));
     text
 }
 
-fn shout(decision: Decision) -> String {
+/// Whether a server that would not begin TLS with me begins it with nobody, so that there is nothing to compare.
+fn is_in_the_clear(shown: &Shown<'_>) -> bool {
+    let met = shown.views.iter().any(|view| view.now.met.is_some());
+    let answered = shown.verdict.counts.answered > 0;
+    shown.verdict.rule == Rule::NotEnough && shown.local.now.lacks_upgrade() && answered && !met
+}
+
+pub(super) fn shout(decision: Decision) -> String {
     decision.as_str().to_ascii_uppercase()
 }
 
-fn style_of(decision: Decision) -> Style {
+pub(super) fn style_of(decision: Decision) -> Style {
     match decision {
         Decision::Trusted => GREEN,
         Decision::Distrusted => RED,

@@ -1,11 +1,11 @@
 //! One look as people read it.
 
-use parallax_core::{Look, Met, ServiceId, Timestamp};
+use parallax_core::{Look, Met, ServiceId, Starttls, Timestamp};
 
 use super::escape::escape;
 use super::report::ca_name;
-use super::when;
 use super::wrap::wrap;
+use super::{scts, when};
 
 /// The longest list of names or addresses that is shown; all are in the JSON.
 const MOST_SHOWN: usize = 8;
@@ -16,7 +16,11 @@ pub(crate) fn render(service: &ServiceId, look: &Look, now: Timestamp) -> String
     let address = look.now.address.map_or_else(|| "no address".to_owned(), |address| address.to_string());
     push(&mut text, "service", &service.to_string());
     push(&mut text, "address", &address);
-    push(&mut text, "outcome", &format!("{} ({})", look.now.outcome, look.now.outcome.sentence()));
+    let sentence = if look.now.lacks_upgrade() { "the server does not begin TLS" } else { look.now.outcome.sentence() };
+    push(&mut text, "outcome", &format!("{} ({sentence})", look.now.outcome));
+    if let (Some(upgrade), Some(starttls)) = (service.scheme().upgrade(), look.now.starttls) {
+        push(&mut text, upgrade, starttls_sentence(starttls));
+    }
     match &look.now.met {
         Some(met) if !met.host_keys.is_empty() => push_host_keys(&mut text, met),
         Some(met) => push_met(&mut text, met, now),
@@ -24,6 +28,14 @@ pub(crate) fn render(service: &ServiceId, look: &Look, now: Timestamp) -> String
     }
     push_dns(&mut text, look);
     text
+}
+
+fn starttls_sentence(starttls: Starttls) -> &'static str {
+    match starttls {
+        Starttls::Offered => "offered",
+        Starttls::NotOffered => "not offered: by the server, or because somebody on the way takes it out",
+        Starttls::Refused => "offered, but refused when asked for",
+    }
 }
 
 fn push(text: &mut String, name: &str, value: &str) {
@@ -39,6 +51,9 @@ fn push_met(text: &mut String, met: &Met, now: Timestamp) {
     push(text, "CA", &format!("{} (public roots: {})", ca_name(met), met.public_ca));
     push(text, "names", &list(met.names.iter().map(|name| escape(name))));
     push(text, "valid", &validity(met, now));
+    if let Some(scts) = &met.scts {
+        push(text, "CT", &scts::sentence(scts, now));
+    }
     let plural = if met.chain.len() == 1 { "" } else { "s" };
     push(text, "chain", &format!("{} certificate{plural}", met.chain.len()));
 }
@@ -74,6 +89,9 @@ fn push_dns(text: &mut String, look: &Look) {
         |found: Option<Vec<String>>| found.map_or_else(|| "lookup failed".to_owned(), |found| list(found.into_iter()));
     push(text, "DNS CAs", &shown(dns.ca.as_ref().map(|found| found.iter().map(ToString::to_string).collect())));
     push(text, "TLSA", &shown(dns.tlsa.as_ref().map(|found| found.iter().map(ToString::to_string).collect())));
+    for ignored in &dns.ignored {
+        push(text, "ignored", &escape(ignored));
+    }
     push(text, "CAA", &shown(dns.caa.as_ref().map(|found| found.iter().map(|record| escape(record)).collect())));
 }
 
@@ -106,12 +124,27 @@ mod tests {
             met.ca_id = parallax_core::CaId::Organisation(poison.into());
             let at = Timestamp::from_unix_secs(1_700_000_000);
             let address = Some("192.0.2.10:443".parse().unwrap());
-            let now = Observation { at, address, outcome: Outcome::Seen, met: Some(met) };
+            let now = Observation::seen(at, address, met);
             let dns = DnsAnswers { caa: Some(vec![poison.into()]), ..DnsAnswers::default() };
             let text = render(&"example.com".parse().unwrap(), &Look { dns, now }, at);
             assert!(text.lines().all(|line| line.width() <= 80), "{text}");
             assert!(text.chars().all(|c| c == '\n' || !c.is_control()), "{text:?}");
             assert!(!text.lines().any(|line| line.starts_with("verdict")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_look_in_the_clear_says_what_became_of_the_upgrade() {
+        let at = Timestamp::from_unix_secs(0);
+        for (service, starttls, line) in [
+            ("smtp://mx.example", Some(Starttls::NotOffered), "STARTTLS    not offered: by the server, or because"),
+            ("ldap://mx.example", Some(Starttls::Refused), "StartTLS    offered, but refused when asked for\n"),
+            ("pop3://mx.example", Some(Starttls::Offered), "STLS        offered\n"),
+            ("postgres://mx.example", Some(Starttls::NotOffered), "TLS         not offered"),
+        ] {
+            let now = Observation::failed(at, None, Outcome::NotTls).with_starttls(starttls);
+            let text = render(&service.parse().unwrap(), &Look { dns: DnsAnswers::default(), now }, at);
+            assert!(text.contains(line) && text.lines().all(|line| line.width() <= 80), "{text}");
         }
     }
 

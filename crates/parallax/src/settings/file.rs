@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use parallax_core::plainly;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -41,7 +42,7 @@ pub(crate) struct File {
 impl File {
     /// Reads the file. One that is not there is empty, unless it was asked for by name.
     pub(crate) fn read(path: &Path, must_exist: bool) -> Result<Self, SettingsError> {
-        let unreadable = |why: io::Error| SettingsError::Unreadable { file: path.into(), why: why.to_string() };
+        let unreadable = |why: io::Error| SettingsError::Unreadable { file: path.into(), why: plainly(&why) };
         match std::fs::metadata(path) {
             Ok(data) if data.len() > LARGEST => {
                 Err(SettingsError::Unreadable { file: path.into(), why: "it is larger than 1 MiB".into() })

@@ -61,6 +61,8 @@ pub(crate) const SOURCE: Key = key("look.source", "PARALLAX_SOURCE", "--source",
 pub(crate) const ROOTS: Key = key("look.roots", "PARALLAX_ROOTS", "--roots", "");
 /// Whether DNS answers that authorise keys are validated.
 pub(crate) const DNSSEC: Key = key("look.dnssec", "PARALLAX_DNSSEC", "", "");
+/// The logs of Certificate Transparency whose timestamps count.
+pub(crate) const CT_LOGS: Key = key("look.ct_logs", "PARALLAX_CT_LOGS", "", "no log is known");
 /// The ports that a node looks at.
 pub(crate) const PORTS: Key = key("look.ports", "PARALLAX_PORTS", "", "");
 
@@ -88,7 +90,7 @@ pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 24] = [
+pub(crate) const ALL: [&Key; 25] = [
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -101,6 +103,7 @@ pub(crate) const ALL: [&Key; 24] = [
     &SOURCE,
     &ROOTS,
     &DNSSEC,
+    &CT_LOGS,
     &PORTS,
     &LISTEN,
     &LISTEN_TLS,

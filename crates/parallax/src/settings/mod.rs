@@ -39,7 +39,7 @@ pub(crate) enum SettingsError {
     UnknownKey { file: PathBuf, line: usize, key: String, nearest: &'static str },
     #[error("{} line {line}: {why}", file.display())]
     NotToml { file: PathBuf, line: usize, why: String },
-    #[error("the configuration file {} can't be read: {why}", file.display())]
+    #[error("the configuration file {} can't be read: {why}; name another one with --config, or correct it", file.display())]
     Unreadable { file: PathBuf, why: String },
     #[error("{variable} is not text in UTF-8")]
     NotText { variable: &'static str },
@@ -90,6 +90,8 @@ pub(crate) struct LookSettings {
     pub(crate) roots: RootsChoice,
     /// Whether DNS answers that authorise keys are validated.
     pub(crate) dnssec: DnssecChoice,
+    /// A list of the logs of Certificate Transparency whose timestamps count; `None` knows none.
+    pub(crate) ct_logs: Option<PathBuf>,
     /// The ports that a node looks at.
     pub(crate) ports: Ports,
 }
@@ -209,6 +211,7 @@ fn resolve_look(layers: &mut Layers<'_>) -> Result<LookSettings, SettingsError> 
         source: layers.pick_optional(&keys::SOURCE)?,
         roots: layers.pick(&keys::ROOTS, RootsChoice::Public)?,
         dnssec: layers.pick(&keys::DNSSEC, DnssecChoice::Off)?,
+        ct_logs: layers.pick_optional(&keys::CT_LOGS)?,
         ports: layers.pick(&keys::PORTS, Ports::Home)?,
     })
 }

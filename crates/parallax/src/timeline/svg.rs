@@ -1,14 +1,12 @@
-//! The timeline as a picture (SVG 1.1). Meaning rests on letters and patterns as well as on colours, and the colours are
-//! those of Okabe and Ito, which most people who see few colours can tell apart.
+//! The timeline as a picture. Meaning rests on letters and patterns as well as on colours.
 
 use std::fmt::Write as _;
 
 use super::{Bar, Kind, Timeline, Track, letter};
 use crate::output::{day, escape, minute};
+use crate::picture::{COLOURS, MARGIN, WIDTH, ground, open, xml};
 use parallax_core::Timestamp;
 
-const WIDTH: f64 = 960.0;
-const MARGIN: f64 = 24.0;
 /// Where bars begin and end.
 const LEFT: f64 = 200.0;
 const RIGHT: f64 = WIDTH - MARGIN;
@@ -19,8 +17,6 @@ const LEGEND_LINE: f64 = 24.0;
 /// Characters of a name that have room on the left.
 const NAME: usize = 21;
 const MS_PER_DAY: i64 = 86_400_000;
-
-const COLOURS: [&str; 7] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"];
 
 /// Lines and dots over the colour, one for each key in turn; none over the first.
 const PATTERNS: [&str; 5] = ["", "M0 8L8 0", "M0 0L8 8", "M0 4H8", "M4 0V8"];
@@ -68,13 +64,10 @@ fn lanes(bars: &[Bar]) -> Vec<usize> {
 }
 
 fn head(timeline: &Timeline, whole: f64, keys: usize) -> String {
-    let title = xml(&format!("{} over time", timeline.service));
     let (from, to) = timeline.range();
     let range = format!("{} to {}", day(Timestamp::from_unix_ms(from)), day(Timestamp::from_unix_ms(to)));
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{whole}\" viewBox=\"0 0 {WIDTH} {whole}\" \
-         role=\"img\" font-family=\"DejaVu Sans, Verdana, sans-serif\" font-size=\"13\">\n<title>{title}</title>\n<defs>\n"
-    );
+    let mut svg = open(&format!("{} over time", timeline.service), whole);
+    svg.push_str("<defs>\n");
     for (number, path) in PATTERNS.iter().enumerate().skip(1).filter(|(number, _)| *number < keys) {
         _ = writeln!(
             svg,
@@ -82,12 +75,10 @@ fn head(timeline: &Timeline, whole: f64, keys: usize) -> String {
              <path d=\"{path}\" stroke=\"#000000\" stroke-opacity=\"0.45\" stroke-width=\"1.5\"/></pattern>"
         );
     }
-    _ = write!(
+    _ = writeln!(
         svg,
-        "</defs>\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
-         <text x=\"{MARGIN}\" y=\"32\" font-size=\"18\" font-weight=\"bold\">{}</text>\n\
-         <text x=\"{RIGHT}\" y=\"32\" text-anchor=\"end\" fill=\"#444444\">{range}</text>\n",
-        xml(&timeline.service.to_string())
+        "</defs>\n{}<text x=\"{RIGHT}\" y=\"32\" text-anchor=\"end\" fill=\"#444444\">{range}</text>",
+        ground(&timeline.service.to_string())
     );
     svg
 }
@@ -245,23 +236,6 @@ fn draw_legend(svg: &mut String, timeline: &Timeline, keys: &[&str], top: f64) {
     }
     let y = top + LEGEND_LINE * keys.len() as f64 + 16.0;
     _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"{y:.1}\" font-size=\"11\" fill=\"#444444\">{kinds}</text>");
-}
-
-/// Text for an element or an attribute (XML 1.0 sections 2.2 and 2.4); [`escape`] has written out control characters.
-fn xml(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in escape(text).chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            '\u{fffe}' | '\u{ffff}' => safe.push('\u{fffd}'),
-            c => safe.push(c),
-        }
-    }
-    safe
 }
 
 #[cfg(test)]

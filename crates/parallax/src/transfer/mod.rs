@@ -70,7 +70,12 @@ impl Entry {
         let spans = self.history.iter().map(|span| (span.first_seen, span.last_seen));
         let records = self.authority.iter().map(|entry| (entry.first_seen, entry.last_seen));
         let old = self.old.iter().map(|span| (span.first_seen, span.last_seen));
-        spans.chain(records).chain(old).try_for_each(|stretch| check_stretch(stretch, now))
+        spans.chain(records).chain(old).try_for_each(|stretch| check_stretch(stretch, now))?;
+        // The newest are kept: those of the future would keep out all that are to come.
+        match self.turns.iter().find(|turn| turn.at.since(now) > AHEAD) {
+            Some(turn) => Err(format!("a turn is at {}, which is yet to come", turn.at)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -180,6 +185,12 @@ mod tests {
             let error = read(&text, now()).unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
+        let turn = |at: &str| {
+            let turns = format!(r#""turns":[{{"at":"{at}","leaf":"{}"}}]"#, "0f".repeat(32));
+            line(&span(old, new)).replace(r#""authority":[]"#, &turns)
+        };
+        assert!(read(&turn(old), now()).is_ok(), "{:?}", read(&turn(old), now()));
+        assert!(read(&turn("2026-11-23T12:00:05.001Z"), now()).unwrap_err().to_string().contains("yet to come"));
         let foreign = read(r#"{"format":"parallax-export/2"}"#, now());
         assert_eq!(foreign, Err(BadLine::Foreign("parallax-export/2".into())));
         assert!(read(&line(&span(old, "2026-11-23T12:00:05.000Z")), now()).is_ok());

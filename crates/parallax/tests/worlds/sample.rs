@@ -160,11 +160,21 @@ fn why_not(scenario: &Scenario) -> Option<&'static str> {
     if answers.any(|answer: Answer| answer.secure) {
         return Some("a record is signed (DNSSEC)");
     }
+    if loses_answers(scenario) {
+        return Some("a vantage point answers the first question and not a second");
+    }
     let conclusion = |scenario: &Scenario| {
         let gathered = scenario.gather();
         Policy::default().conclude(&gathered.evidence, gathered.now)
     };
     (conclusion(scenario) != conclusion(&older(scenario))).then_some("an age is within a minute of a rule's")
+}
+
+/// Whether it matters that second questions go unanswered. Only the node could tell them from the first.
+fn loses_answers(scenario: &Scenario) -> bool {
+    let mut answered = scenario.clone();
+    answered.vantages.iter_mut().for_each(|vantage| (vantage.again_lost, vantage.there_lost) = (false, false));
+    answered.evidence() != scenario.evidence()
 }
 
 /// The same a minute later.

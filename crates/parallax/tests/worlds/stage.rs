@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use parallax_core::{DnsAnswers, Dnssec, Fingerprint, Outcome, Record, ServiceId, Tlsa, VantageId};
+use parallax_core::{DnsAnswers, Fingerprint, Outcome, Record, ServiceId, Tlsa, VantageId};
 use parallax_lab::{Answer, Behaviour, Certificate, Failure, LabError, LabNode, Site, Validity};
 use parallax_sim::worlds::{Ago, KeyRecord, Scenario, Shown, Sight, Vantage};
 
@@ -137,8 +137,7 @@ impl Set<'_> {
             aaaa: Some(Vec::new()),
             ca: record.as_ref().map(|record| record.ca.iter().copied().collect()),
             tlsa: record.map(|record| record.leaf.into_iter().map(server_key).collect()),
-            caa: None,
-            dnssec: Dnssec::Unchecked,
+            ..DnsAnswers::default()
         }
     }
 

@@ -42,6 +42,11 @@ pub struct ChainFacts {
 }
 
 impl ChainFacts {
+    /// SHA-256 of the SubjectPublicKeyInfo whose key signed the leaf, whether it was sent along or stands in the store.
+    pub fn signer(&self) -> Option<Fingerprint> {
+        self.path.get(1).copied().or(self.issuer_key)
+    }
+
     /// The facts together with what the handshake showed.
     pub fn met(self, protocol: &str, proved: bool) -> Met {
         Met {
@@ -59,6 +64,7 @@ impl ChainFacts {
             ca_id: self.ca_id,
             public_ca: self.public_ca,
             host_keys: Vec::new(),
+            scts: None,
         }
     }
 }

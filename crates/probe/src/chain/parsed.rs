@@ -42,12 +42,27 @@ impl<'a> Parsed<'a> {
         (raw.len() <= LARGEST_KEY).then(|| SubjectPublicKeyInfoDer::from(raw))
     }
 
+    /// What its issuer signed.
+    pub(crate) fn tbs(&self) -> &[u8] {
+        self.x509.tbs_certificate.as_ref()
+    }
+
+    /// The values of its extensions for SCTs (RFC 6962 section 3.3).
+    pub(crate) fn sct_lists(&self) -> Vec<&[u8]> {
+        self.extensions(&oid::OID_CT_LIST_SCT).map(|extension| extension.value).collect()
+    }
+
     pub(super) fn not_before(&self) -> Timestamp {
         moment(self.x509.validity().not_before)
     }
 
     pub(super) fn not_after(&self) -> Timestamp {
         moment(self.x509.validity().not_after)
+    }
+
+    /// Whom it names, as text.
+    pub(super) fn subject(&self) -> String {
+        self.x509.subject().to_string()
     }
 
     pub(super) fn is_current(&self, at: Timestamp) -> bool {
@@ -112,8 +127,12 @@ impl<'a> Parsed<'a> {
         san.general_names.iter().filter_map(name).filter(|name| seen.insert(name.clone())).collect()
     }
 
+    fn extensions(&self, wanted: &oid::Oid<'_>) -> impl Iterator<Item = &X509Extension<'a>> {
+        self.x509.tbs_certificate.extensions().iter().filter(move |extension| extension.oid == *wanted)
+    }
+
     fn sole<'s, T: FromDer<'s, x509_parser::error::X509Error>>(&'s self, wanted: &oid::Oid<'_>) -> Sole<T> {
-        let mut found = self.x509.tbs_certificate.extensions().iter().filter(|extension| extension.oid == *wanted);
+        let mut found = self.extensions(wanted);
         match (found.next(), found.next()) {
             (None, _) => Sole::Absent,
             (Some(extension), None) => parse(extension).map_or(Sole::Broken, Sole::One),

@@ -8,6 +8,7 @@ use x509_parser::x509::X509Name;
 
 use super::parsed::Parsed;
 use super::path::{unix, within};
+use crate::der;
 use crate::suite::sha256;
 
 /// Octets of an organisation's name that are kept.
@@ -125,7 +126,8 @@ fn keys(path: &VerifiedPath<'_>) -> Vec<Fingerprint> {
 
 /// A CA by its root's organisation, else by the root's common name, else by its key.
 fn organisation(root: &TrustAnchor<'_>) -> CaId {
-    let subject = sequence(root.subject.as_ref());
+    // A TrustAnchor holds its subject without the outer SEQUENCE.
+    let subject = der::element(der::SEQUENCE, root.subject.as_ref());
     let named = X509Name::from_der(&subject).ok().and_then(|(_, name)| {
         let text = |attribute: &x509_parser::x509::AttributeTypeAndValue<'_>| attribute.as_str().ok().and_then(plain);
         let organisation = name.iter_organization().find_map(text);
@@ -148,23 +150,6 @@ fn plain(name: &str) -> Option<String> {
     (!kept.is_empty()).then_some(kept)
 }
 
-/// DER of a SEQUENCE with this content (X.690 section 8.1.3); a TrustAnchor holds its subject without it.
-fn sequence(content: &[u8]) -> Vec<u8> {
-    let length = content.len().to_be_bytes();
-    let short = content.len() < 0x80;
-    let length: Vec<u8> = length.iter().copied().skip_while(|byte| *byte == 0).collect();
-    let mut der = vec![0x30];
-    if !short {
-        der.push(0x80 | u8::try_from(length.len()).unwrap_or(0x7f));
-    }
-    match content.is_empty() {
-        true => der.push(0),
-        false => der.extend(length),
-    }
-    der.extend_from_slice(content);
-    der
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -177,17 +162,5 @@ mod tests {
         let named: Vec<String> =
             webpki_roots::TLS_SERVER_ROOTS.iter().map(|root| organisation(root).to_string()).collect();
         assert!(named.iter().any(|name| name == "org:Internet Security Research Group"));
-    }
-
-    #[test]
-    fn sequences_of_every_length() {
-        for (length, header) in [
-            (0, vec![0x30, 0]),
-            (0x7f, vec![0x30, 0x7f]),
-            (0x80, vec![0x30, 0x81, 0x80]),
-            (0x100, vec![0x30, 0x82, 1, 0]),
-        ] {
-            assert_eq!(sequence(&vec![5; length]), [header, vec![5; length]].concat());
-        }
     }
 }

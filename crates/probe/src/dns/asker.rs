@@ -59,6 +59,8 @@ pub(crate) enum LookupFailed {
     TooFar,
     /// Signatures are there and wrong, or missing where the zone is signed.
     Bogus,
+    /// More than is read; what is left out might decide.
+    TooLarge,
 }
 
 impl Asker {
@@ -80,10 +82,18 @@ impl Asker {
         Ok(Self { handle, hosts, limits: settings.limits.clone() })
     }
 
-    /// Asks, within the time for one question.
+    /// Asks, within the time for one question; this machine's hosts file first.
     pub(crate) async fn ask(&self, name: &Name, kind: RecordType) -> Result<Answer, LookupFailed> {
-        if let Some(answer) = self.answer_of_this_machine(name, kind) {
-            return Ok(answer);
+        match self.answer_of_hosts_file(name, kind) {
+            Some(answer) => Ok(answer),
+            None => self.ask_dns(name, kind).await,
+        }
+    }
+
+    /// Asks DNS alone, within the time for one question.
+    pub(crate) async fn ask_dns(&self, name: &Name, kind: RecordType) -> Result<Answer, LookupFailed> {
+        if is_localhost(name) {
+            return Ok(localhost(kind));
         }
         let asked = tokio::time::timeout(self.limits.dns, self.follow(name, kind)).await;
         let answer = asked.unwrap_or(Err(LookupFailed::Timeout));
@@ -98,9 +108,9 @@ impl Asker {
         &self.limits
     }
 
-    fn answer_of_this_machine(&self, name: &Name, kind: RecordType) -> Option<Answer> {
+    fn answer_of_hosts_file(&self, name: &Name, kind: RecordType) -> Option<Answer> {
         if is_localhost(name) {
-            return Some(localhost(kind));
+            return None;
         }
         let found = self.hosts.as_ref()?.lookup_static_host(&Query::query(name.clone(), kind))?;
         let records = found.answers().iter().map(|record| record.data.clone()).collect();
@@ -114,7 +124,7 @@ impl Asker {
             let asked_at = walk.at.clone();
             walk.take(&reply)?;
             if walk.at == asked_at || !walk.records.is_empty() || reply.rcode == ResponseCode::NXDomain {
-                return Ok(walk.finish(reply.rcode, self.limits.dns_records));
+                return Ok(walk.finish(reply.rcode));
             }
         }
     }
@@ -234,8 +244,7 @@ impl Walk {
         self.dnssec = Some(weaker(self.dnssec, dnssec));
     }
 
-    fn finish(mut self, rcode: ResponseCode, most: usize) -> Answer {
-        self.records.truncate(most);
+    fn finish(self, rcode: ResponseCode) -> Answer {
         let rcode = if self.records.is_empty() { rcode } else { ResponseCode::NoError };
         let min_ttl = self.min_ttl.filter(|_| !self.records.is_empty());
         Answer { rcode, records: self.records, min_ttl, dnssec: self.dnssec.unwrap_or_default() }

@@ -3,8 +3,8 @@
 mod answers;
 mod asker;
 mod present;
+mod set;
 
 pub(crate) use answers::{KeyRecords, Questions, literal};
 pub(crate) use asker::Asker;
-pub use present::UnknownType;
-pub(crate) use present::{dns_set, parse_kind};
+pub(crate) use set::dns_set;

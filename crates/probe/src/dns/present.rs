@@ -1,76 +1,34 @@
-//! Records as text, and the answer of `GET /v1/dns`.
+//! Records as text (RFC 1035 section 5.1), one spelling for each: the text of two vantage points is compared.
+//!
+//! What is not printable ASCII is written `\DDD`: the text of strangers goes to terminals and pages. Names are in lower
+//! case (RFC 4034 section 6.2) and in A-labels.
 
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::{CAA, TLSA, TXT};
-use hickory_proto::rr::{RData, RecordType};
-use parallax_core::{DnsSet, Dnssec, Tlsa};
+use std::fmt::{Display, Write as _};
 
-use super::answers::{absolute, sorted};
-use super::asker::{Asker, LookupFailed};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hickory_proto::rr::rdata::svcb::{SvcParamKey, SvcParamValue};
+use hickory_proto::rr::rdata::{CAA, SOA, SRV, SVCB, TLSA, TXT};
+use hickory_proto::rr::{Name, RData};
+use parallax_core::Tlsa;
 
 /// Octets of one text record that are looked at; a longer one is no record of ours.
 const LONGEST_TEXT: usize = 4096;
 
-/// The types that may be asked for.
-const KINDS: [(&str, RecordType); 15] = [
-    ("A", RecordType::A),
-    ("AAAA", RecordType::AAAA),
-    ("CAA", RecordType::CAA),
-    ("CNAME", RecordType::CNAME),
-    ("DNSKEY", RecordType::DNSKEY),
-    ("DS", RecordType::DS),
-    ("HTTPS", RecordType::HTTPS),
-    ("MX", RecordType::MX),
-    ("NS", RecordType::NS),
-    ("PTR", RecordType::PTR),
-    ("SOA", RecordType::SOA),
-    ("SRV", RecordType::SRV),
-    ("SSHFP", RecordType::SSHFP),
-    ("TLSA", RecordType::TLSA),
-    ("TXT", RecordType::TXT),
-];
-
-/// A record type that can't be asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("\"{0}\" is not a record type that can be asked for; such are A, AAAA, MX, TLSA, CAA, TXT")]
-pub struct UnknownType(String);
-
-/// The type of this mnemonic, in either case.
-pub(crate) fn parse_kind(kind: &str) -> Result<RecordType, UnknownType> {
-    let known = KINDS.iter().find(|(mnemonic, _)| mnemonic.eq_ignore_ascii_case(kind));
-    known
-        .map(|(_, kind)| *kind)
-        .ok_or_else(|| UnknownType(kind.chars().take(20).flat_map(char::escape_debug).collect()))
-}
-
-/// The answer for one name and type.
-pub(crate) async fn dns_set(asker: &Asker, name: &str, kind: RecordType) -> DnsSet {
-    let failed = |rcode: String, dnssec| DnsSet { rcode, records: Vec::new(), min_ttl: None, dnssec };
-    let Some(name) = absolute(name) else {
-        return failed(mnemonic(ResponseCode::FormErr), Dnssec::Unchecked);
-    };
-    match asker.ask(&name, kind).await {
-        Ok(answer) => DnsSet {
-            rcode: mnemonic(answer.rcode),
-            records: sorted(answer.records.iter().map(present)),
-            min_ttl: answer.min_ttl,
-            dnssec: answer.dnssec,
-        },
-        Err(LookupFailed::Timeout) => failed("TIMEOUT".into(), Dnssec::Unchecked),
-        Err(LookupFailed::Code(code)) => failed(mnemonic(code), Dnssec::Unchecked),
-        // What a resolver that follows aliases and validates would say.
-        Err(LookupFailed::TooFar) => failed(mnemonic(ResponseCode::ServFail), Dnssec::Unchecked),
-        Err(LookupFailed::Bogus) => failed(mnemonic(ResponseCode::ServFail), Dnssec::Bogus),
-    }
-}
-
-/// Record data in presentation form (RFC 1035 section 5.1). What is not printable ASCII is written `\DDD`: the text of
-/// strangers goes to terminals and pages.
+/// Record data in presentation form.
 pub(super) fn present(data: &RData) -> String {
     match data {
         RData::TXT(text) => text.txt_data.iter().map(|part| quoted(part)).collect::<Vec<_>>().join(" "),
         RData::CAA(caa) => present_caa(caa),
         RData::TLSA(record) => tlsa(record).to_string(),
+        RData::CNAME(to) => present_name(&to.0),
+        RData::NS(to) => present_name(&to.0),
+        RData::PTR(to) => present_name(&to.0),
+        RData::MX(mx) => format!("{} {}", mx.preference, present_name(&mx.exchange)),
+        RData::SRV(srv) => present_srv(srv),
+        RData::SOA(soa) => present_soa(soa),
+        RData::HTTPS(https) => present_svcb(&https.0),
+        RData::SSHFP(record) => record.to_string().to_ascii_lowercase(),
         other => escaped(other.to_string().as_bytes(), |_| false),
     }
 }
@@ -95,37 +53,79 @@ fn present_caa(caa: &CAA) -> String {
     format!("{} {tag} {}", caa.flags(), quoted(&caa.value))
 }
 
-fn quoted(bytes: &[u8]) -> String {
-    format!("\"{}\"", escaped(bytes, |byte| matches!(byte, b'"' | b'\\')))
+fn present_srv(srv: &SRV) -> String {
+    format!("{} {} {} {}", srv.priority, srv.weight, srv.port, present_name(&srv.target))
 }
 
-fn escaped(bytes: &[u8], also: impl Fn(u8) -> bool) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes.iter().take(LONGEST_TEXT) {
-        match byte {
-            b' '..=b'~' if !also(byte) => text.push(char::from(byte)),
-            b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
-            _ => text.push_str(&format!("\\{byte:03}")),
+fn present_soa(soa: &SOA) -> String {
+    let (of, by) = (present_name(&soa.mname), present_name(&soa.rname));
+    format!("{of} {by} {} {} {} {} {}", soa.serial, soa.refresh, soa.retry, soa.expire, soa.minimum)
+}
+
+/// A service binding (RFC 9460 section 2.1): hickory's own text has commas at the end of lists, and prints values that
+/// it does not know as they are.
+fn present_svcb(svcb: &SVCB) -> String {
+    let mut text = format!("{} {}", svcb.svc_priority, present_name(&svcb.target_name));
+    for (key, value) in &svcb.svc_params {
+        let _ = write!(text, " {}", svc_key(*key));
+        match value {
+            SvcParamValue::NoDefaultAlpn => {}
+            SvcParamValue::Mandatory(keys) => drop(write!(text, "={}", listed(keys.0.iter().map(|key| svc_key(*key))))),
+            SvcParamValue::Alpn(ids) => drop(write!(text, "={}", quoted(listed(&ids.0).as_bytes()))),
+            SvcParamValue::Port(port) => drop(write!(text, "={port}")),
+            SvcParamValue::Ipv4Hint(hints) => drop(write!(text, "={}", listed(hints.0.iter().map(|hint| hint.0)))),
+            SvcParamValue::Ipv6Hint(hints) => drop(write!(text, "={}", listed(hints.0.iter().map(|hint| hint.0)))),
+            SvcParamValue::EchConfigList(list) => drop(write!(text, "={}", STANDARD.encode(&list.0))),
+            SvcParamValue::Unknown(bytes) => drop(write!(text, "={}", quoted(&bytes.0))),
         }
     }
     text
 }
 
-/// The mnemonic of a response code (IANA DNS RCODEs).
-fn mnemonic(code: ResponseCode) -> String {
-    match code {
-        ResponseCode::NoError => "NOERROR".into(),
-        ResponseCode::FormErr => "FORMERR".into(),
-        ResponseCode::ServFail => "SERVFAIL".into(),
-        ResponseCode::NXDomain => "NXDOMAIN".into(),
-        ResponseCode::NotImp => "NOTIMP".into(),
-        ResponseCode::Refused => "REFUSED".into(),
-        other => format!("RCODE{}", u16::from(other)),
+fn svc_key(key: SvcParamKey) -> String {
+    match key {
+        SvcParamKey::Unknown(number) => format!("key{number}"),
+        known => known.to_string(),
     }
+}
+
+fn listed<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    items.into_iter().map(|item| item.to_string()).collect::<Vec<_>>().join(",")
+}
+
+fn present_name(name: &Name) -> String {
+    let mut text = String::new();
+    for label in name.iter() {
+        let special = |byte| matches!(byte, b'.' | b'"' | b'\\' | b';' | b'(' | b')' | b'@' | b'$' | b' ');
+        text.push_str(&escaped(&label.to_ascii_lowercase(), special));
+        text.push('.');
+    }
+    if text.is_empty() { ".".into() } else { text }
+}
+
+fn quoted(bytes: &[u8]) -> String {
+    format!("\"{}\"", escaped(bytes, |byte| matches!(byte, b'"' | b'\\')))
+}
+
+/// Printable ASCII as it is, `special` bytes of it behind a backslash, all else `\DDD`.
+fn escaped(bytes: &[u8], special: impl Fn(u8) -> bool) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        match byte {
+            b' ' if special(byte) => text.push_str("\\032"),
+            b' '..=b'~' if special(byte) => text.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => drop(write!(text, "\\{byte:03}")),
+        }
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use hickory_proto::rr::rdata::svcb::{Alpn, EchConfigList, IpHint, Mandatory, Unknown};
+    use hickory_proto::rr::rdata::{A, HTTPS, MX, NS};
+
     use super::*;
 
     #[test]
@@ -135,11 +135,43 @@ mod tests {
     }
 
     #[test]
-    fn kinds_by_their_mnemonic() {
-        assert_eq!(parse_kind("mx"), Ok(RecordType::MX));
-        for bad in ["", "ANY", "AXFR", "TYPE65", "A ", "A\u{202e}"] {
-            assert!(parse_kind(bad).is_err(), "{bad}");
+    fn names_have_one_spelling() {
+        let name = |labels: &[&[u8]]| Name::from_labels(labels.to_vec()).unwrap();
+        for (labels, wanted) in [
+            (vec![b"Mail".as_slice(), b"EXAMPLE"], "mail.example."),
+            (vec![b"xn--bcher-kva", b"example"], "xn--bcher-kva.example."),
+            (vec![b"a.b c\x07\"", b"example"], "a\\.b\\032c\\007\\\".example."),
+            (vec!["bücher".as_bytes()], "b\\195\\188cher."),
+            (vec![], "."),
+        ] {
+            assert_eq!(present(&RData::NS(NS(name(&labels)))), wanted);
         }
-        assert!(parse_kind("x\u{1b}[31m").unwrap_err().to_string().is_ascii());
+        assert_eq!(present(&RData::MX(MX::new(0, Name::root()))), "0 .");
+    }
+
+    #[test]
+    fn service_bindings_as_the_rfc_writes_them() {
+        let params = vec![
+            (SvcParamKey::Mandatory, SvcParamValue::Mandatory(Mandatory(vec![SvcParamKey::Alpn, SvcParamKey::Port]))),
+            (SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(vec!["h2".into(), "h3\u{1b}".into()]))),
+            (SvcParamKey::NoDefaultAlpn, SvcParamValue::NoDefaultAlpn),
+            (SvcParamKey::Port, SvcParamValue::Port(8443)),
+            (SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(vec![A::new(192, 0, 2, 1), A::new(192, 0, 2, 2)]))),
+            (SvcParamKey::EchConfigList, SvcParamValue::EchConfigList(EchConfigList(vec![1, 2, 3]))),
+            (SvcParamKey::Unknown(999), SvcParamValue::Unknown(Unknown(b"a\" \xff".to_vec()))),
+        ];
+        let svcb = SVCB::new(1, Name::from_ascii("Front.Example.").unwrap(), params);
+        assert_eq!(
+            present(&RData::HTTPS(HTTPS(svcb))),
+            "1 front.example. mandatory=alpn,port alpn=\"h2,h3\\027\" no-default-alpn port=8443 \
+             ipv4hint=192.0.2.1,192.0.2.2 ech=AQID key999=\"a\\\" \\255\""
+        );
+    }
+
+    #[test]
+    fn a_text_longer_than_ours_is_whole() {
+        let mut caa = CAA::new_issue(false, None, Vec::new());
+        caa.value = vec![b'x'; 60_000];
+        assert_eq!(present(&RData::CAA(caa)).len(), "0 issue \"\"".len() + 60_000);
     }
 }

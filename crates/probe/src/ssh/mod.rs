@@ -11,7 +11,7 @@ mod wire;
 
 use std::time::Duration;
 
-use parallax_core::{CaId, HostKey, Met, Outcome, PublicCa, Timestamp};
+use parallax_core::{HostKey, Outcome};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
@@ -53,29 +53,6 @@ fn conclude(proved: Vec<Result<HostKey, Outcome>>) -> Result<Vec<HostKey>, Outco
     let failed = proved.iter().find_map(|one| one.as_ref().err().copied());
     let keys: Vec<HostKey> = proved.into_iter().flatten().collect();
     if keys.is_empty() { Err(failed.unwrap_or(Outcome::Unsupported)) } else { Ok(keys) }
-}
-
-/// What a look tells of host keys; `None` when there are none.
-pub(crate) fn met(host_keys: Vec<HostKey>) -> Option<Met> {
-    let first = host_keys.first()?.clone();
-    let met = Met {
-        protocol: "SSH-2.0".into(),
-        proved: true,
-        leaf: first.key,
-        leaf_md5: None,
-        key: first.key,
-        issuer_key: None,
-        chain: Vec::new(),
-        path: Vec::new(),
-        names: Vec::new(),
-        // A host key has no term; these are the first and the last moment that can be written.
-        not_before: Timestamp::from_unix_ms(i64::MIN),
-        not_after: Timestamp::from_unix_ms(i64::MAX),
-        ca_id: CaId::Key(first.key),
-        public_ca: PublicCa::UnknownIssuer,
-        host_keys,
-    };
-    Some(met.by_host_key(&first))
 }
 
 /// One connection, both identification strings and the server's KEXINIT exchanged.

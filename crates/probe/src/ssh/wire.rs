@@ -71,12 +71,16 @@ impl<'a> Wire<'a> {
         let mut greeted = 0;
         loop {
             while let Some(line) = self.take_line() {
-                greeted += line.len();
                 if line.starts_with(b"SSH-") {
                     return identification(&line);
                 }
                 if TURNED_AWAY.iter().any(|words| line.starts_with(words)) {
                     return Err(Outcome::Alert);
+                }
+                // With its end: empty lines are not for nothing.
+                greeted += line.len() + 1;
+                if greeted > LONGEST_GREETING {
+                    return Err(Outcome::NotTls);
                 }
             }
             if !is_text(&self.buffer) || greeted + self.buffer.len() > LONGEST_GREETING {

@@ -24,6 +24,8 @@ pub(super) struct Capture {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Taken {
     pub(super) chain: Vec<CertificateDer<'static>>,
+    /// The stapled OCSP response, empty when none was.
+    pub(super) ocsp: Vec<u8>,
     pub(super) proved: bool,
 }
 
@@ -84,7 +86,7 @@ impl ServerCertVerifier for Capture {
         leaf: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
         _name: &ServerName<'_>,
-        _ocsp: &[u8],
+        ocsp: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         let chain = || std::iter::once(leaf).chain(others);
@@ -92,7 +94,7 @@ impl ServerCertVerifier for Capture {
             return Err(Error::InvalidCertificate(CertificateError::BadEncoding));
         }
         let chain = chain().map(|certificate| certificate.clone().into_owned()).collect();
-        self.with(|taken| *taken = Taken { chain, proved: false });
+        self.with(|taken| *taken = Taken { chain, ocsp: ocsp.to_vec(), proved: false });
         Ok(ServerCertVerified::assertion())
     }
 

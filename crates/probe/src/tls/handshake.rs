@@ -69,8 +69,8 @@ impl Handshaker {
         let mut wire = Wire::new(stream, limits);
         let ended = drive(&mut wire, &mut connection, &capture).await;
         match (capture.take(), ended) {
-            (Taken { chain, proved }, _) if !chain.is_empty() => {
-                Ok(Shown { chain, protocol: protocol(connection.protocol_version()), proved })
+            (Taken { chain, ocsp, proved }, _) if !chain.is_empty() => {
+                Ok(Shown { chain, ocsp, protocol: protocol(connection.protocol_version()), proved })
             }
             (_, Err(unseen)) => Err(unseen),
             // The handshake is complete without a certificate: nothing that was offered allows that.

@@ -19,6 +19,8 @@ use rustls_pki_types::CertificateDer;
 pub(crate) struct Shown {
     /// Leaf first, within the bounds.
     pub(crate) chain: Vec<CertificateDer<'static>>,
+    /// The OCSP response that was stapled to it, empty when none was. Nothing in it is checked.
+    pub(crate) ocsp: Vec<u8>,
     /// `TLSv1.3` and so on.
     pub(crate) protocol: &'static str,
     /// Whether the server proved possession of the leaf's key.

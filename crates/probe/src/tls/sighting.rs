@@ -68,7 +68,7 @@ impl Reader {
                 (2, None) => self.protocol = Some(version(body)?),
                 (11, Some(protocol)) => {
                     let chain = certificates(body, self.chain, self.certificate)?;
-                    return Ok(Some(Shown { chain, protocol, proved: false }));
+                    return Ok(Some(Shown { chain, ocsp: Vec::new(), protocol, proved: false }));
                 }
                 // ServerKeyExchange or ServerHelloDone without a certificate: an anonymous server.
                 (12 | 14, Some(_)) => return Err(Outcome::Unsupported),

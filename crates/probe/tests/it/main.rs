@@ -9,5 +9,7 @@ mod dnssec;
 mod hostile;
 mod interop;
 mod looks;
+mod scts;
 mod ssh;
+mod starttls;
 mod support;

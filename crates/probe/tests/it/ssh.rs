@@ -58,6 +58,9 @@ async fn what_does_not_speak_ssh() {
         b"welcome",
         b"\0\0\0\x0c",
         b"line\r\nSSH\0-2.0-x\r\n",
+        &b"\n".repeat(9000),
+        &b"\r\n".repeat(9000),
+        &[&b"\n".repeat(9000)[..], HELLO].concat(),
     ] {
         assert_eq!(outcome_at(settings(), &says(banner).await).await, Outcome::NotTls, "{banner:?}");
     }

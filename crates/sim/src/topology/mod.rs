@@ -15,7 +15,8 @@ mod routes;
 mod routes_tests;
 mod serial1;
 
-use rand::Rng;
+use rand::{Rng, SeedableRng as _};
+use rand_pcg::Pcg64;
 
 pub use error::{BadLine, TopologyError};
 pub use generated::TopologyParameters;
@@ -61,6 +62,11 @@ impl Topology {
     /// Makes a graph; the same one for the same parameters and state of the generator.
     pub fn generate(parameters: &TopologyParameters, rng: &mut impl Rng) -> Result<Self, TopologyError> {
         generated::generate(parameters, rng)
+    }
+
+    /// Makes a graph from a number: always the same one.
+    pub fn from_seed(parameters: &TopologyParameters, seed: u64) -> Result<Self, TopologyError> {
+        Self::generate(parameters, &mut Pcg64::seed_from_u64(seed))
     }
 
     /// How many ASes there are.

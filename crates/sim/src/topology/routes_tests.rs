@@ -2,8 +2,6 @@
 
 use proptest::prelude::*;
 use rand::seq::SliceRandom as _;
-use rand::{Rng, SeedableRng as _};
-use rand_pcg::Pcg64;
 
 use super::routes::{Neighbour, Routes};
 use super::*;

@@ -83,7 +83,8 @@ impl Scenario {
     /// One vantage point's part of a check; `None` when it can say nothing of this moment.
     fn ask(&self, number: usize, vantage: &Vantage, local: &Look, questions: &mut Questions) -> Option<Testimony> {
         let mut history = self.history(vantage);
-        let kept = vantage.kept.map(|(ago, sight)| self.look(&vantage.party, ago, &sight));
+        let kept = vantage.kept.map(|(ago, sight)| (ago, self.look(&vantage.party, ago, &sight)));
+        let kept = kept.filter(|(ago, look)| !has_outlived_its_record(look, &history, *ago)).map(|(_, look)| look);
         let was_old = kept.is_some();
         let mut look = kept.unwrap_or_else(|| self.look_now(vantage, &mut history));
         let mut there = None;
@@ -131,16 +132,13 @@ impl Scenario {
     fn observation(&self, party: &Party, ago: Ago, address: Option<u8>, shown: Shown) -> Observation {
         let at = self.stamp(party, ago);
         let address = address.and_then(|place| self.addresses.get(usize::from(place))).map(|address| address.socket());
-        let met = match shown {
-            Shown::Certificate(place) => self.certificate(place).map(|certificate| self.met(place, certificate, at)),
-            Shown::Nothing(_) => None,
-        };
-        let outcome = match (shown, &met) {
-            (Shown::Nothing(outcome), _) => outcome,
-            (_, Some(_)) => Outcome::Seen,
-            (_, None) => Outcome::Malformed,
-        };
-        Observation { at, address, outcome, met }
+        match shown {
+            Shown::Nothing(outcome) => Observation::failed(at, address, outcome),
+            Shown::Certificate(place) => match self.certificate(place) {
+                Some(certificate) => Observation::seen(at, address, self.met(place, certificate, at)),
+                None => Observation::failed(at, address, Outcome::Malformed),
+            },
+        }
     }
 
     fn certificate(&self, place: u16) -> Option<&Certificate> {
@@ -167,6 +165,7 @@ impl Scenario {
             ca_id: ca_id(certificate.ca),
             public_ca: public_ca(certificate, (not_before, not_after), at),
             host_keys: Vec::new(),
+            scts: None,
         }
     }
 
@@ -197,6 +196,7 @@ impl Scenario {
             tlsa: record.map(|record| record.keys.iter().map(|key| server_key(*key)).collect()),
             caa: None,
             dnssec: if answer.secure { Dnssec::Secure } else { Dnssec::Insecure },
+            ..DnsAnswers::default()
         }
     }
 
@@ -234,6 +234,12 @@ impl Scenario {
             last_seen: self.stamp(party, span.last),
         }
     }
+}
+
+/// A node does not tell a look again after the record in it has run out; the life of a record is the longest here.
+fn has_outlived_its_record(look: &Look, history: &History, ago: Ago) -> bool {
+    let life = look.dns.record_life(history.remembers_record());
+    life.is_some_and(|life| Duration::from_secs(ago.into()) > life)
 }
 
 fn differs(mine: &Observation, other: &Observation) -> bool {

@@ -20,6 +20,7 @@ mod generate;
 mod names;
 mod past;
 mod reality;
+mod report;
 mod results;
 mod run;
 mod scenario;
@@ -31,6 +32,7 @@ pub use atlas::Atlas;
 pub use evidence::{Gathered, Questions};
 pub use generate::{Generator, MAX_ASKED};
 pub use names::{Attack, Cell, Chain, EventKind, Helped, Placement, SiteClass, VisitId};
+pub use report::{BadDocument, Cell as TableCell, Part, Report, Table, fill_in, headline, thousands};
 pub use results::{Ablation, BadAblation, Kind, Results, Row, Tally};
 pub use run::{Plan, run};
 pub use scenario::{

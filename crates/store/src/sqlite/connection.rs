@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::ErrorKind;
 use std::path::Path;
 
+use parallax_core::plainly;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::SqliteOptions;
@@ -60,7 +61,7 @@ fn create_file(path: &Path) -> Result<(), StoreError> {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 Err(StoreError::Full { transaction: Transaction::Open.name() })
             }
-            _ => Err(StoreError::Forbidden { path: path.to_path_buf(), reason: error.to_string() }),
+            _ => Err(StoreError::Forbidden { path: path.to_path_buf(), reason: plainly(&error) }),
         },
     }
 }

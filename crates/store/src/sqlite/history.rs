@@ -15,7 +15,7 @@ use crate::traits::{Known, Listed, Listing, MAX_PAGE};
 const TURN_BYTES: usize = 8 + 32;
 
 /// Why a row can't be read back.
-type Unreadable = Box<dyn Error>;
+pub(super) type Unreadable = Box<dyn Error>;
 
 /// All that is known of a service. The caller's transaction makes the four tables one snapshot.
 pub(super) fn load(connection: &Connection, service: &str) -> Result<Option<Known>, Trouble> {
@@ -62,36 +62,31 @@ fn load_rows<T>(
     Ok(found)
 }
 
-fn read_span(row: &Row<'_>) -> Result<Timespan, Unreadable> {
-    let networks: String = row.get("networks")?;
+/// Columns are read by number, in the order of the queries: by name, each cell would cost a search.
+pub(super) fn read_span(row: &Row<'_>) -> Result<Timespan, Unreadable> {
+    let networks = row.get_ref(8)?.as_str()?;
     let (first_seen, last_seen) = read_stretch(row)?;
     Ok(Timespan {
-        key: Fingerprint::from_bytes(row.get("key")?),
-        leaf: Fingerprint::from_bytes(row.get("leaf")?),
-        leaf_md5: row.get::<_, Option<_>>("leaf_md5")?.map(Md5Fingerprint::from_bytes),
-        issuer_key: row.get::<_, Option<_>>("issuer_key")?.map(Fingerprint::from_bytes),
-        ca_id: row.get::<_, String>("ca_id")?.parse()?,
+        leaf: Fingerprint::from_bytes(row.get(1)?),
+        proved: row.get(2)?,
+        key: Fingerprint::from_bytes(row.get(4)?),
+        leaf_md5: row.get::<_, Option<_>>(5)?.map(Md5Fingerprint::from_bytes),
+        issuer_key: row.get::<_, Option<_>>(6)?.map(Fingerprint::from_bytes),
+        ca_id: row.get_ref(7)?.as_str()?.parse()?,
         networks: networks.split_whitespace().map(str::parse).collect::<Result<_, _>>()?,
-        proved: row.get("proved")?,
         first_seen,
         last_seen,
     })
 }
 
-fn read_authority(row: &Row<'_>) -> Result<Authority, Unreadable> {
+pub(super) fn read_authority(row: &Row<'_>) -> Result<Authority, Unreadable> {
     let (first_seen, last_seen) = read_stretch(row)?;
-    Ok(Authority {
-        record: Record {
-            ca: fingerprints(row.get_ref("ca")?.as_blob()?)?,
-            leaf: fingerprints(row.get_ref("leaf")?.as_blob()?)?,
-        },
-        first_seen,
-        last_seen,
-    })
+    let (ca, leaf) = (row.get_ref(1)?.as_blob()?, row.get_ref(2)?.as_blob()?);
+    Ok(Authority { record: Record { ca: fingerprints(ca)?, leaf: fingerprints(leaf)? }, first_seen, last_seen })
 }
 
-fn read_turns(row: &Row<'_>) -> Result<Vec<Turn>, Unreadable> {
-    let (turns, rest) = row.get_ref("turns")?.as_blob()?.as_chunks::<TURN_BYTES>();
+pub(super) fn read_turns(row: &Row<'_>) -> Result<Vec<Turn>, Unreadable> {
+    let (turns, rest) = row.get_ref(0)?.as_blob()?.as_chunks::<TURN_BYTES>();
     if !rest.is_empty() {
         return Err("turns have 40 bytes each".into());
     }
@@ -108,7 +103,7 @@ fn turn_bytes(turns: &[Turn]) -> Vec<u8> {
 }
 
 fn read_stretch(row: &Row<'_>) -> Result<(Timestamp, Timestamp), Unreadable> {
-    let (first_seen, last_seen) = (moment(row.get("first_seen")?)?, moment(row.get("last_seen")?)?);
+    let (first_seen, last_seen) = (moment(row.get(0)?)?, moment(row.get(3)?)?);
     if last_seen < first_seen { Err("it ends before it begins".into()) } else { Ok((first_seen, last_seen)) }
 }
 
@@ -119,8 +114,8 @@ fn moment(ms: i64) -> Result<Timestamp, Unreadable> {
 }
 
 fn read_latest(row: &Row<'_>) -> Result<Look, Unreadable> {
-    let look: Look = serde_json::from_str(row.get_ref("look")?.as_str()?)?;
-    if look.now.at.unix_ms() != row.get::<_, i64>("at")? {
+    let look: Look = serde_json::from_str(row.get_ref(1)?.as_str()?)?;
+    if look.now.at.unix_ms() != row.get::<_, i64>(0)? {
         return Err("the look is of another time than its row".into());
     }
     Ok(look)
@@ -268,10 +263,10 @@ pub(super) fn list(connection: &Connection, listing: &Listing) -> Result<Vec<Lis
 }
 
 fn read_listed(row: &Row<'_>) -> Result<Listed, StoreError> {
-    let key = row.get_ref("service").ok().and_then(|text| text.as_bytes().ok()).unwrap_or_default();
+    let key = row.get_ref(0).ok().and_then(|text| text.as_bytes().ok()).unwrap_or_default();
     let read = || -> Result<Listed, Unreadable> {
-        let service = row.get_ref("service")?.as_str()?.parse()?;
-        Ok(Listed { service, last_seen: row.get::<_, Option<_>>("last_seen")?.map(moment).transpose()? })
+        let service = row.get_ref(0)?.as_str()?.parse()?;
+        Ok(Listed { service, last_seen: row.get::<_, Option<_>>(1)?.map(moment).transpose()? })
     };
     read().map_err(|error| damaged("services", &String::from_utf8_lossy(key), error))
 }

@@ -35,10 +35,12 @@ pub(super) enum Transaction {
     ReadRecord,
     /// A page of records.
     ReadRange,
+    /// A page of histories.
+    ReadHistories,
 }
 
 impl Transaction {
-    const ALL: [Transaction; 8] = [
+    const ALL: [Transaction; 9] = [
         Transaction::Open,
         Transaction::WriteHistory,
         Transaction::WriteRecords,
@@ -47,6 +49,7 @@ impl Transaction {
         Transaction::ListServices,
         Transaction::ReadRecord,
         Transaction::ReadRange,
+        Transaction::ReadHistories,
     ];
 
     pub(super) const fn name(self) -> &'static str {
@@ -56,6 +59,7 @@ impl Transaction {
             Transaction::WriteRecords => "write-records",
             Transaction::Probe => "probe",
             Transaction::ReadKnown => "read-known",
+            Transaction::ReadHistories => "read-histories",
             Transaction::ListServices => "list-services",
             Transaction::ReadRecord => "read-record",
             Transaction::ReadRange => "read-range",

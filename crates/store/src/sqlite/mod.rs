@@ -7,6 +7,7 @@ mod cache;
 mod connection;
 mod history;
 mod metrics;
+mod pages;
 mod readers;
 mod records;
 mod trouble;
@@ -30,7 +31,7 @@ use self::readers::Readers;
 use self::records::{RecordChange, RecordKey};
 use self::writer::{Command, Writer};
 use crate::error::StoreError;
-use crate::traits::{HistoryStore, Known, Listed, Listing, Record, Records, Version};
+use crate::traits::{Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, Record, Records, Version};
 
 /// The bounds of a [`SqliteStore`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +40,9 @@ pub struct SqliteOptions {
     pub queue: usize,
     /// Writes in one transaction, at most. 1,000.
     pub batch: usize,
+    /// How long the writer waits for more writes before it begins a transaction: none. Where nobody waits for the answer
+    /// to one write (a scan), some milliseconds save most of the syncing.
+    pub gather: Duration,
     /// Reads at once; more wait their turn. 4.
     pub readers: u16,
     /// How long a write waits for another program's. 5 seconds.
@@ -50,7 +54,14 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { queue: 10_000, batch: 1_000, readers: 4, busy_timeout: Duration::from_secs(5), max_bytes: None }
+        Self {
+            queue: 10_000,
+            batch: 1_000,
+            gather: Duration::ZERO,
+            readers: 4,
+            busy_timeout: Duration::from_secs(5),
+            max_bytes: None,
+        }
     }
 }
 
@@ -163,6 +174,10 @@ impl HistoryStore for SqliteStore {
         self.readers.read(Transaction::ListServices, move |connection| history::list(connection, &listing)).boxed()
     }
 
+    fn histories(&self, from: Option<Cursor>, limit: usize) -> BoxFuture<'_, Result<HistoryPage, StoreError>> {
+        self.readers.read(Transaction::ReadHistories, move |tx| pages::histories(tx, from, limit)).boxed()
+    }
+
     fn forget(&self, service: &ServiceId) -> BoxFuture<'static, Result<bool, StoreError>> {
         let written = self.change(service, ServiceChange::Forget);
         async move { Ok(written.await?.existed) }.boxed()
@@ -172,7 +187,7 @@ impl HistoryStore for SqliteStore {
 impl Records for SqliteStore {
     fn get(&self, namespace: &str, key: &str) -> BoxFuture<'_, Result<Option<Record>, StoreError>> {
         match RecordKey::new(namespace, key) {
-            Ok(key) => self.readers.read(Transaction::ReadRecord, move |tx| records::get(tx, &key)).boxed(),
+            Ok(key) => self.readers.read_singly(Transaction::ReadRecord, move |tx| records::get(tx, &key)).boxed(),
             Err(unfit) => future::err(unfit).boxed(),
         }
     }

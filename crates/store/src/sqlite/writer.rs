@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use parallax_core::plainly;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -72,6 +74,7 @@ impl Writer {
             connection,
             waiting,
             largest: options.batch.max(1),
+            gather: options.gather,
             cache: Cache::default(),
             shared: Arc::clone(&shared),
             counters,
@@ -79,7 +82,7 @@ impl Writer {
         };
         let thread =
             thread::Builder::new().name("parallax-store".into()).spawn(move || worker.run()).map_err(|error| {
-                StoreError::Unavailable { transaction: Transaction::Open.name(), reason: error.to_string() }
+                StoreError::Unavailable { transaction: Transaction::Open.name(), reason: plainly(&error) }
             })?;
         Ok(Self { queue, shared, thread: Some(thread).into() })
     }
@@ -141,6 +144,7 @@ struct Worker {
     connection: Connection,
     waiting: mpsc::Receiver<Command>,
     largest: usize,
+    gather: Duration,
     cache: Cache,
     shared: Arc<Shared>,
     counters: Arc<Counters>,
@@ -167,6 +171,9 @@ impl Worker {
     /// The first command and what waits behind it.
     fn take(&mut self, first: Command) -> Batch {
         let mut batch = Batch::default();
+        if !self.gather.is_zero() && !matches!(first, Command::Stop) {
+            thread::sleep(self.gather);
+        }
         self.sort_in(&mut batch, first);
         for _ in 1..self.largest {
             let Ok(next) = self.waiting.try_recv() else { break };

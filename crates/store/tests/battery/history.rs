@@ -161,6 +161,35 @@ pub(crate) async fn a_listing_without_room_is_empty(engine: impl Engine) {
     assert_eq!(names(&store, Listing { limit: usize::MAX, ..Listing::default() }).await, ["example.com"]);
 }
 
+pub(crate) async fn histories_come_page_by_page(engine: impl Engine) {
+    let store = engine.open().await;
+    assert_eq!(store.histories(None, 10).await.unwrap().histories, []);
+    let wanted: Vec<_> = ["a.example", "b.example", "b.example:8443", "c.example", "d.example"].map(service).into();
+    for (name, looks) in wanted.iter().rev().zip(1..) {
+        for number in 0..looks {
+            store.record(name, look(number % 2, i64::from(number) * 60 * HOUR)).await.unwrap();
+        }
+    }
+    for limit in 1..=6 {
+        let (mut found, mut from) = (Vec::new(), None);
+        loop {
+            let page = store.histories(from, limit).await.unwrap();
+            assert!(page.histories.len() <= limit);
+            found.extend(page.histories.into_iter().map(Result::unwrap));
+            from = page.next;
+            if from.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>(), wanted, "{limit} at a time");
+        for (name, history) in found {
+            assert_eq!(history, known(&store, &name).await.history, "{limit} at a time");
+        }
+    }
+    let nothing = store.histories(None, 0).await.unwrap();
+    assert_eq!((nothing.histories.len(), nothing.next), (0, None));
+}
+
 pub(crate) async fn forgetting_forgets_everything(engine: impl Engine) {
     let store = engine.open().await;
     let (gone, kept) = (service("a.example"), service("b.example"));

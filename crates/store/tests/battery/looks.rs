@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use parallax_core::{
-    CaId, DnsAnswers, Fingerprint, Look, Md5Fingerprint, Met, Observation, Outcome, PublicCa, ServiceId, Timestamp,
-    Tlsa,
+    CaId, DnsAnswers, Fingerprint, Look, Md5Fingerprint, Met, Observation, Outcome, PublicCa, Scts, ServiceId,
+    Timestamp, Tlsa,
 };
 
 pub(crate) const HOUR: i64 = 3_600_000;
@@ -41,6 +41,7 @@ pub(crate) fn look(leaf: u32, ms: i64) -> Look {
         ca_id: CaId::Organisation("Example'); DROP TABLE timespans; --".into()),
         public_ca: PublicCa::Valid,
         host_keys: Vec::new(),
+        scts: Some(Scts { valid: 1, operators: 1, oldest: Some(at(-DAY)), newest: Some(at(0)), ..Scts::default() }),
     };
     let dns = DnsAnswers {
         a: Some(vec![Ipv4Addr::new(192, 0, 2, 10)]),
@@ -49,9 +50,11 @@ pub(crate) fn look(leaf: u32, ms: i64) -> Look {
         tlsa: Some(vec![Tlsa { usage: 3, selector: 1, matching: 1, data: print(leaf).as_bytes().to_vec() }]),
         caa: Some(vec!["0 issue \"example.net\"".into()]),
         dnssec: parallax_core::Dnssec::Secure,
+        ignored: vec!["_ca-auth.example.com: x".into()],
+        record_ttl_secs: Some(60),
     };
     let address = Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 10)), 443));
-    Look { dns, now: Observation { at: at(ms), address, outcome: Outcome::Seen, met: Some(met) } }
+    Look { dns, now: Observation::seen(at(ms), address, met) }
 }
 
 /// The same without a record, for histories in which only the spans matter.

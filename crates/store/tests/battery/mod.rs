@@ -38,6 +38,7 @@ macro_rules! battery {
             an_empty_import_makes_a_service_known,
             listings_filter_and_page_in_order,
             a_listing_without_room_is_empty,
+            histories_come_page_by_page,
             forgetting_forgets_everything,
             changes_of_one_service_keep_the_order_of_the_calls,
             a_thousand_services_at_once,

@@ -8,6 +8,7 @@ mod node;
 mod openssl;
 mod ports;
 mod process;
+mod services;
 mod user;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ pub(crate) use node::Node;
 pub(crate) use openssl::{Keeper, Server, openssl, openssl_fails, openssl_with_input, sha256};
 pub(crate) use ports::free_port;
 pub(crate) use process::{PATIENCE, Run, Running, signal};
+pub(crate) use services::{dovecot, is_root, postfix, postgres, postgres_programs, slapd};
 pub(crate) use user::User;
 
 /// Where a program is, if it is on this machine.

@@ -7,9 +7,13 @@ use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use futures_util::future::try_join_all;
-use parallax_core::{CaId, Fingerprint, History, Md5Fingerprint, ServiceId, Timespan, Timestamp};
+use parallax_core::{
+    CaId, Fingerprint, History, LegacyRow, Md5Fingerprint, ServiceId, Timespan, Timestamp, with_old_rows,
+};
 use parallax_proto::LegacyHistory;
+use parallax_store::OldSpan;
 
+use super::old::{import, old};
 use super::{TestNode, ask, public_pem, remember, span, start};
 
 const HISTORIES: u64 = 1000;
@@ -45,9 +49,27 @@ fn any_history(state: &mut u64) -> History {
     history
 }
 
+/// What old notaries remembered before: for two services of three nothing.
+fn any_old(state: &mut u64) -> Vec<OldSpan> {
+    let count = if dice(state, 3) == 0 { dice(state, 9) } else { 0 };
+    let mut spans = Vec::new();
+    for _ in 0..count {
+        let first = i64::try_from(dice(state, 4_000_000_000)).unwrap();
+        let last = first + i64::try_from(dice(state, 100_000_000)).unwrap();
+        spans.push(old(u8::try_from(dice(state, 5)).unwrap(), first, last));
+    }
+    spans
+}
+
 /// The question with the rows that are expected, as the verifier reads it.
-fn question(host: &str, history: &History) -> String {
-    let told = LegacyHistory::new(history.legacy_rows());
+fn question(host: &str, history: &History, old: &[OldSpan]) -> String {
+    let row = |span: &OldSpan| LegacyRow {
+        leaf_md5: span.leaf_md5,
+        start: span.first_seen.unix_secs(),
+        end: span.last_seen.unix_secs(),
+    };
+    let old: Vec<_> = old.iter().map(row).collect();
+    let told = LegacyHistory::new(with_old_rows(history.legacy_rows(), &old));
     let mut rows = Vec::new();
     for (print, spans) in told.keys() {
         let print: Vec<String> = print.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -82,21 +104,27 @@ async fn an_independent_verifier_accepts_a_thousand_histories() {
     })
     .await;
     let (mut state, mut questions) = (20_261_123, String::new());
-    let mut histories = Vec::new();
+    let (mut histories, mut olds) = (Vec::new(), Vec::new());
     for number in 0..HISTORIES {
         // Every tenth name is spelt in its own way.
         let host = format!("{}{number}.Example", if number % 10 == 0 { "Host-" } else { "host-" });
         let host = if number % 10 == 0 { host } else { host.to_lowercase() };
-        let history = any_history(&mut state);
-        writeln!(questions, "{}", question(&host, &history)).unwrap();
+        let (history, old) = (any_history(&mut state), any_old(&mut state));
+        olds.push((host.parse().unwrap(), old));
         histories.push((host, history));
     }
+    let old_store = import(&node, olds).await;
     let store = node.node.store();
-    let imports = histories.into_iter().map(|(host, history)| {
+    let imports = histories.iter().map(|(host, history)| {
         let service: ServiceId = host.parse().unwrap();
-        store.import(&service, history)
+        store.import(&service, history.clone())
     });
     try_join_all(imports).await.unwrap();
+    for (host, history) in &histories {
+        // As they are kept: rows of one certificate that overlap are one.
+        let kept = parallax_store::old_spans(&old_store, &host.parse().unwrap()).await.unwrap();
+        writeln!(questions, "{}", question(host, history, &kept)).unwrap();
+    }
     let (told, text) = verify(&node, questions).await;
     assert!(told, "{text}");
     assert_eq!(text, format!("{HISTORIES} of {HISTORIES} replies accepted\n"));

@@ -1,4 +1,4 @@
-//! Ten thousand requests that no client means well.
+//! Ten thousand requests that no client means well, every fourth of them as a form.
 
 use parallax_probe::TargetPolicy;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufStream};
@@ -90,12 +90,13 @@ async fn always_the_stated_status() {
                 connection = connect(&node).await;
             }
             let query = query(&mut dice);
-            let status = match exchange(&mut connection, &query).await {
+            let request = if number % 4 == 3 { as_form(&query) } else { as_query(&query) };
+            let status = match exchange(&mut connection, &request).await {
                 Some(status) => status,
                 // What is no HTTP ends the connection.
                 None => {
                     connection = connect(&node).await;
-                    exchange(&mut connection, &query).await.unwrap()
+                    exchange(&mut connection, &request).await.unwrap()
                 }
             };
             let index = [200, 400, 404].iter().position(|stated| *stated == status);
@@ -111,9 +112,17 @@ async fn connect(node: &TestNode) -> BufStream<TcpStream> {
     BufStream::new(TcpStream::connect(node.node.http().unwrap()).await.unwrap())
 }
 
+fn as_query(query: &str) -> String {
+    format!("GET /?{query} HTTP/1.1\r\nhost: node\r\n\r\n")
+}
+
+fn as_form(query: &str) -> String {
+    let length = query.len();
+    format!("POST / HTTP/1.1\r\nhost: node\r\ncontent-length: {length}\r\n\r\n{query}")
+}
+
 /// The status of the answer, read whole; `None` when the connection is closed.
-async fn exchange(connection: &mut BufStream<TcpStream>, query: &str) -> Option<u16> {
-    let request = format!("GET /?{query} HTTP/1.1\r\nhost: node\r\n\r\n");
+async fn exchange(connection: &mut BufStream<TcpStream>, request: &str) -> Option<u16> {
     connection.write_all(request.as_bytes()).await.ok()?;
     connection.flush().await.ok()?;
     let (mut status, mut length) = (None, 0);

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use parallax_client::VantageUrl;
+use parallax_core::plainly;
 use parallax_lab::{Stage, Staged};
 use tempfile::TempDir;
 
@@ -29,8 +30,9 @@ pub(super) struct Hints {
 impl Hints {
     /// Writes the files that the commands need.
     pub(super) fn write(stage: &Stage, played: &[Played]) -> Result<Self, Failure> {
-        let failed =
-            |error: io::Error| Failure::not_done(format!("there is no place for files to try by hand: {error}"));
+        let failed = |error: io::Error| {
+            Failure::not_done(format!("there is no place for files to try by hand: {}", plainly(&error)))
+        };
         let directory = tempfile::Builder::new().prefix("parallax-demo-").tempdir().map_err(failed)?;
         let roots = directory.path().join("roots.pem");
         fs::write(&roots, stage.lab().roots_pem()).map_err(failed)?;
@@ -59,7 +61,8 @@ impl Configurations<'_> {
         let usual = self.stage.nodes().iter().map(|node| node.url()).eq(&vantages);
         let directory = if usual { directory.to_owned() } else { directory.join(staged.scene().name) };
         let file = directory.join("config.toml");
-        let failed = |error: io::Error| Failure::not_done(format!("{} can't be written: {error}", file.display()));
+        let failed =
+            |error: io::Error| Failure::not_done(format!("{} can't be written: {}", file.display(), plainly(&error)));
         fs::create_dir_all(&directory).map_err(failed)?;
         fs::write(&file, self.content(staged)).map_err(failed)?;
         let entries = vantages.iter().filter_map(|url| self.entry(url)).collect();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
 use parallax_client::Report;
+use parallax_core::plainly;
 use parallax_lab::{LabError, SCENES, Scene, Stage, Staged};
 use serde_json::{Value, json};
 
@@ -26,10 +27,10 @@ const RED: Style = AnsiColor::Red.on_default().bold();
 pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
     logs::start("error")?;
     let runtime = tokio::runtime::Runtime::new()
-        .map_err(|error| Failure::not_done(format!("this machine gives no runtime: {error}")))?;
+        .map_err(|error| Failure::not_done(format!("this machine gives no runtime: {}", plainly(&error))))?;
     let done = runtime.block_on(async {
-        let mut stops =
-            Stops::listen().map_err(|error| Failure::not_done(format!("signals can't be heard: {error}")))?;
+        let mut stops = Stops::listen()
+            .map_err(|error| Failure::not_done(format!("signals can't be heard: {}", plainly(&error))))?;
         let shown = tokio::select! {
             shown = show(args) => shown?,
             // What was begun is dropped and cleans up after itself.

@@ -75,7 +75,7 @@ async fn exported(store: &SqliteStore) -> String {
 async fn import_text(store: &SqliteStore, text: &str) -> Result<Tally, Failure> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
-    import(store, Lines::open(file.path().to_str().unwrap(), LONGEST_LINE)?, now()).await
+    import(store, Lines::open(file.path().to_str().unwrap(), LONGEST_LINE, WANTED)?, now()).await
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {

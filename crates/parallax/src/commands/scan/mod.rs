@@ -1,21 +1,24 @@
 //! `parallax scan`: looks at many services at a steady rate, and remembers what it saw.
 
+mod budget;
+mod drive;
+mod pace;
 mod source;
 mod summary;
 
 use std::path::Path;
-use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
-use parallax_core::{Outcome, ServiceId};
-use parallax_probe::{Limits, ProbeSettings, Prober};
+use parallax_core::{Look, Outcome, ServiceId};
+use parallax_probe::{Admission, Limits, ProbeSettings, Prober};
 use parallax_store::{HistoryStore as _, SqliteStore, StoreError};
-use tokio::time::{MissedTickBehavior, interval};
 
-use self::source::{Item, Source};
+use self::budget::{Budget, Place};
+use self::drive::{Drive, Try};
+use self::source::Source;
 use self::summary::Summary;
-use super::store::{failed, open, open_existing};
+use super::store::{failed, must_exist, open_for_many};
 use super::{block_on, looking, serve, settings};
 use crate::args::ScanArgs;
 use crate::failure::{DONE, Failure, NOT};
@@ -24,14 +27,20 @@ use crate::progress::Many;
 use crate::settings::Settings;
 use crate::{logs, output};
 
+/// What there is to scan.
+const WANTED: &str = "name a file with a service a line";
+
 /// Runs the command.
 pub(crate) fn run(args: &ScanArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let time_limit = args.time_limit()?;
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
-    let lines = args.list.as_deref().map(|list| Lines::open(list, LONGEST_SERVICE)).transpose()?;
+    let lines = args.list.as_deref().map(|list| Lines::open(list, LONGEST_SERVICE, WANTED)).transpose()?;
     let data = &settings.serve.data;
-    let store = if lines.is_some() { open(data)? } else { open_existing(data)? };
+    if lines.is_none() {
+        must_exist(data)?;
+    }
+    let store = open_for_many(data)?;
     block_on(async {
         let summary = scan(args, time_limit, &settings, &store, lines).await;
         store.shutdown().await;
@@ -41,12 +50,13 @@ pub(crate) fn run(args: &ScanArgs, config: Option<&Path>) -> Result<u8, Failure>
     })
 }
 
-/// Looks as a node would: with its target policy.
-fn prober(settings: &Settings, time_limit: Duration) -> Result<Prober, Failure> {
+/// Looks as a node would: with its target policy, and its budget for one address.
+fn prober(settings: &Settings, time_limit: Duration, budget: Option<&Arc<Budget>>) -> Result<Prober, Failure> {
     let probe = looking::probe_settings(&settings.look)?;
     let limits = Limits { look: time_limit, ..probe.limits.clone() };
     let targets = serve::targets(&settings.serve, &settings.look.ports);
-    Prober::new(ProbeSettings { targets, limits, ..probe }).map_err(Failure::usage)
+    let admission = budget.cloned().map(|budget| Admission::new(move |target| budget.admits(target)));
+    Prober::new(ProbeSettings { targets, limits, admission, ..probe }).map_err(Failure::usage)
 }
 
 async fn scan(
@@ -57,39 +67,14 @@ async fn scan(
     lines: Option<Lines>,
 ) -> Result<Summary, Failure> {
     let progress = Many::new("looked at");
-    let looker = Looker { prober: prober(settings, time_limit)?, store, keeps_failures: lines.is_none() };
+    let budget = args.per_address().map(|rate| Arc::new(Budget::new(rate)));
+    let prober = prober(settings, time_limit, budget.as_ref())?;
+    let looker = Looker { prober, budget, store, keeps_failures: lines.is_none() };
     let source = match lines {
         Some(lines) => Source::list(lines::services(lines, progress.counter())),
         None => Source::store(store, &progress),
     };
-    progress.show_while(look_at_all(args, source, &looker, &progress)).await
-}
-
-async fn look_at_all(
-    args: &ScanArgs,
-    source: Source<'_>,
-    looker: &Looker<'_>,
-    progress: &Many,
-) -> Result<Summary, Failure> {
-    let begun = Instant::now();
-    let mut pace = interval(Duration::from_secs(1) / args.rate);
-    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let items = stream::unfold((source, pace), |(mut source, mut pace)| async move {
-        let item = source.next().await?;
-        if matches!(item, Ok(Item::Service(_))) {
-            pace.tick().await;
-        }
-        Some((item, (source, pace)))
-    });
-    let mut results = pin!(items.map(|item| looker.handle(item)).buffer_unordered(args.jobs));
-    let mut summary = Summary::default();
-    while let Some(result) = results.next().await {
-        progress.done();
-        let result = result?;
-        progress.aside(|| summary.note(result))?;
-    }
-    summary.took = begun.elapsed();
-    Ok(summary)
+    progress.show_while(Drive::new(&looker, &progress, args.jobs, args.rate).run(source)).await
 }
 
 /// What became of one line or service.
@@ -101,24 +86,36 @@ enum Handled {
     Bad(usize, String),
 }
 
+/// What became of one try.
+enum Looked {
+    Handled(Handled),
+    /// Its address has no room before the place that is kept for it.
+    Busy(Try, Place, Outcome),
+}
+
 struct Looker<'a> {
     prober: Prober,
+    /// `None` where one address may be looked at as often as all.
+    budget: Option<Arc<Budget>>,
     store: &'a SqliteStore,
     /// Of services that are known a failed look is remembered; a list may be full of names that never existed.
     keeps_failures: bool,
 }
 
 impl Looker<'_> {
-    async fn handle(&self, item: Result<Item, Failure>) -> Result<Handled, Failure> {
-        match item? {
-            Item::Duplicate => Ok(Handled::Duplicate),
-            Item::Bad(number, why) => Ok(Handled::Bad(number, why)),
-            Item::Service(service) => self.look(service).await,
+    async fn look(&self, next: Try) -> Result<Looked, Failure> {
+        let look = self.prober.look(&next.service);
+        let (look, busy) = match &self.budget {
+            Some(budget) => budget.look(next.place, look, |look: &Look| look.now.met.is_some()).await,
+            None => (look.await, None),
+        };
+        match busy {
+            Some(place) => Ok(Looked::Busy(next, place, look.now.outcome)),
+            None => self.record(next.service, look).await.map(Looked::Handled),
         }
     }
 
-    async fn look(&self, service: ServiceId) -> Result<Handled, Failure> {
-        let look = self.prober.look(&service).await;
+    async fn record(&self, service: ServiceId, look: Look) -> Result<Handled, Failure> {
         let outcome = look.now.outcome;
         if outcome == Outcome::Seen || self.keeps_failures {
             match self.store.record(&service, look).await {

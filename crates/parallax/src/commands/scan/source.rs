@@ -4,13 +4,17 @@ use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 
 use parallax_core::ServiceId;
-use parallax_store::{HistoryStore as _, Listing, MAX_PAGE, SqliteStore};
+use parallax_store::{HistoryStore as _, Listing, SqliteStore};
 use tokio::sync::mpsc;
 
 use crate::commands::store::failed;
 use crate::failure::Failure;
 use crate::lines::ServiceLine;
 use crate::progress::Many;
+
+/// Services of the store that are read ahead. Few: what is removed while a scan goes on is not to be looked at and known
+/// again.
+const AHEAD: usize = 100;
 
 /// What comes next.
 #[derive(Debug, PartialEq)]
@@ -45,7 +49,7 @@ impl<'a> Source<'a> {
     }
 
     pub(super) fn store(store: &'a SqliteStore, progress: &'a Many) -> Self {
-        let listing = Some(Listing { limit: MAX_PAGE, ..Listing::default() });
+        let listing = Some(Listing { limit: AHEAD, ..Listing::default() });
         Self::Store { store, progress, listing, page: VecDeque::new() }
     }
 

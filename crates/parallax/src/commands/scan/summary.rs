@@ -16,6 +16,8 @@ pub(super) struct Summary {
     not_recorded: usize,
     duplicates: usize,
     bad: usize,
+    /// Services that had to wait for the budget of their address.
+    pub(super) held_back: usize,
     pub(super) took: Duration,
 }
 
@@ -65,6 +67,9 @@ impl Summary {
         }
         if self.not_recorded > 0 {
             text.push_str(&format!("  not-recorded {}: their rows in the store are damaged\n", self.not_recorded));
+        }
+        if self.held_back > 0 {
+            text.push_str(&format!("waited: {} for the budget of their address (--per-address)\n", self.held_back));
         }
         if self.bad + self.duplicates > 0 {
             text.push_str(&format!("skipped: {} bad lines, {} named twice\n", self.bad, self.duplicates));

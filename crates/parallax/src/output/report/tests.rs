@@ -29,11 +29,12 @@ pub(in crate::output) fn met(n: u8) -> Met {
         ca_id: CaId::Organisation("Example Trust Services".into()),
         public_ca: PublicCa::Valid,
         host_keys: Vec::new(),
+        scts: None,
     }
 }
 
 fn seen(met: Met) -> Observation {
-    Observation { at: NOW, address: Some("192.0.2.10:443".parse().unwrap()), outcome: Outcome::Seen, met: Some(met) }
+    Observation::seen(NOW, Some("192.0.2.10:443".parse().unwrap()), met)
 }
 
 fn history(n: u8, days: u64) -> History {
@@ -192,4 +193,40 @@ fn one_of_many_takes_one_line() {
         counts: Counts::default(),
     };
     assert_eq!(plain(&line(&verdict, &service)), "distrusted  mitm-near-me       tls://example.com:443\n");
+}
+
+#[test]
+fn a_server_that_offers_tls_to_some_or_to_nobody() {
+    let service = "smtp://mx.example".parse().unwrap();
+    let clear = |starttls| Observation::failed(NOW, None, Outcome::NotTls).with_starttls(Some(starttls));
+    let (stripped, refused, tls) = (clear(Starttls::NotOffered), clear(Starttls::Refused), seen(met(1)));
+    for (others, rule, next) in [
+        (&tls, Rule::MitmNearMe, "next: Send no password"),
+        (&refused, Rule::NotEnough, "next: Whatever goes there can be read and changed on the way."),
+    ] {
+        let local = Look { dns: DnsAnswers::default(), now: stripped.clone() };
+        let verdict = Verdict {
+            decision: Decision::Undecided,
+            rule,
+            reasons: vec!["Because.".into()],
+            judged: vec![judged(1, Agreement::NothingSeen, Word::Aside)],
+            counts: Counts { asked: 1, answered: 1, agree: 0, differ: 0 },
+        };
+        let shown = Shown {
+            service: &service,
+            policy: "evidence",
+            verdict: &verdict,
+            local: &local,
+            views: vec![view(1, "192.0.2.1:8443", "eu-west", others)],
+            notaries: vec![],
+            dropped: vec![],
+            missing: vec![],
+            not_needed: vec![],
+            elapsed: Duration::from_millis(3),
+        };
+        let text = plain(&render(&shown, NOW));
+        assert!(text.contains("(no TLS offered)") && text.contains(next), "{text}");
+        assert_eq!(text.contains("(TLS refused)"), rule == Rule::NotEnough, "{text}");
+        assert!(text.lines().all(|line| line.width() <= 80), "{text}");
+    }
 }

@@ -1,12 +1,14 @@
 //! Servers and certificates for the tests.
 
+mod ct;
 mod dns_server;
 mod issue;
 mod servers;
 
+pub(crate) use ct::{CtLog, Entry, base64, known, log_list, ocsp, octets, sct_list, sized};
 pub(crate) use dns_server::{DnsServer, Say, records_of, zone};
 pub(crate) use issue::{Ca, ca_params, key, leaf_params, roots_of};
-pub(crate) use servers::{Server, tls_config, tls_server, tls_server_at};
+pub(crate) use servers::{Server, tls_config, tls_config_stapled, tls_server, tls_server_at};
 
 use std::net::SocketAddr;
 use std::time::Duration;

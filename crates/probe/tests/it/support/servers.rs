@@ -73,6 +73,16 @@ pub(crate) fn tls_config(
     key: &KeyPair,
     versions: &[&'static SupportedProtocolVersion],
 ) -> ServerConfig {
+    tls_config_stapled(chain, key, versions, None)
+}
+
+/// The same with an OCSP response.
+pub(crate) fn tls_config_stapled(
+    chain: Vec<CertificateDer<'static>>,
+    key: &KeyPair,
+    versions: &[&'static SupportedProtocolVersion],
+    ocsp: Option<Vec<u8>>,
+) -> ServerConfig {
     let provider = aws_lc_rs::default_provider();
     let der = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let signing = provider.key_provider.load_private_key(der).unwrap();
@@ -80,7 +90,7 @@ pub(crate) fn tls_config(
         .with_protocol_versions(versions)
         .unwrap()
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Shows(Arc::new(CertifiedKey::new(chain, signing)))))
+        .with_cert_resolver(Arc::new(Shows(Arc::new(CertifiedKey { ocsp, ..CertifiedKey::new(chain, signing) }))))
 }
 
 pub(crate) async fn tls_server(config: ServerConfig) -> Server {

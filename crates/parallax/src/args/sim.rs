@@ -1,0 +1,96 @@
+//! `sim`: the simulations.
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Subcommand, ValueHint, value_parser};
+use parallax_core::Policy;
+use parallax_sim::worlds::MAX_ASKED;
+
+/// What is below `sim`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax sim worlds")]
+pub(crate) struct SimArgs {
+    #[command(subcommand)]
+    pub(crate) command: SimCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SimCommand {
+    /// False alarms and missed attacks of every policy in generated worlds
+    Worlds(SimWorldsArgs),
+}
+
+const AFTER_WORLDS: &str = "\
+Draws visits by chance, half of them honest and half attacked, lets the product's
+own policies judge what their user would have seen, and counts. All assumptions
+stand in one file, the world; the same world and seed give the same figures.
+Figures have 95 % intervals (Wilson).
+
+A report into a file that has lines <!-- sim worlds: NAME --> and <!-- end of
+NAME --> replaces only what stands between them. With several worlds the name of
+each stands in the names of the pictures, before the extension.
+
+Exit status:
+  0  judged
+  1  a file could not be written
+  2  wrong use, or a world or topology that is none
+
+Examples:
+  parallax sim worlds --visits 100000
+  parallax sim worlds --world b --policy evidence --k 3 --k 5 --ablate
+  parallax sim worlds --print-world > mine.toml
+  parallax sim worlds --world mine.toml --report mine.md --svg mine.svg";
+
+/// Flags of `sim worlds`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_WORLDS)]
+pub(crate) struct SimWorldsArgs {
+    /// A world: a, b, c or a TOML file (repeatable)
+    #[arg(long, value_name = "WORLD", default_value = "a", value_hint = ValueHint::FilePath)]
+    pub(crate) world: Vec<String>,
+
+    /// How many visits to draw in each world
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = value_parser!(u64).range(1..=1_000_000_000))]
+    pub(crate) visits: u64,
+
+    /// Where chance begins
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Judge by this policy only: evidence, majority, quorum, unanimous or mpic (repeatable) [default: all]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Policy::NAMES), hide_possible_values = true)]
+    pub(crate) policy: Vec<String>,
+
+    /// Ask this many vantage points, 1 to 32 (repeatable); the first sees all attacks
+    #[arg(long, value_name = "N", default_value = "5", value_parser = value_parser!(u8).range(1..=i64::from(MAX_ASKED)))]
+    pub(crate) k: Vec<u8>,
+
+    /// Use so many threads [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Hijack in this network: AS relationships in CAIDA's format serial-1 [default: a generated one]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) topology: Option<PathBuf>,
+
+    /// Also judge without each part of the policy `evidence`
+    #[arg(long)]
+    pub(crate) ablate: bool,
+
+    /// Print JSON: all tables, curves and counts
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Write all tables into this file, as Markdown (repeatable)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) report: Vec<PathBuf>,
+
+    /// Draw missed attacks over the share of captured vantage points into this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) svg: Option<PathBuf>,
+
+    /// Print the world, to be changed and given to --world, and judge nothing
+    #[arg(long, conflicts_with_all = ["json", "report", "svg", "ablate"])]
+    pub(crate) print_world: bool,
+}

@@ -1,0 +1,14 @@
+//! `parallax sim`: the simulations.
+
+mod documents;
+mod worlds;
+
+use crate::args::{SimArgs, SimCommand};
+use crate::failure::Failure;
+
+/// Runs the command.
+pub(crate) fn run(args: &SimArgs) -> Result<u8, Failure> {
+    match &args.command {
+        SimCommand::Worlds(args) => worlds::run(args),
+    }
+}

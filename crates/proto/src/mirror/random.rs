@@ -1,0 +1,62 @@
+//! Draws from the generator that is passed in.
+
+use rand_core::Rng;
+
+/// An index below `bound`; 0 where that is 0. The bias, below 2^-32 for any list here, favours nobody who could aim.
+pub(super) fn below(rng: &mut dyn Rng, bound: usize) -> usize {
+    let wide = u128::from(rng.next_u64()) * (bound as u128);
+    (wide >> 64) as usize
+}
+
+/// Fisher and Yates.
+pub(super) fn shuffle<T>(rng: &mut dyn Rng, items: &mut [T]) {
+    for last in (1..items.len()).rev() {
+        items.swap(last, below(rng, last + 1));
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::convert::Infallible;
+
+    use rand_core::TryRng;
+
+    use super::*;
+
+    /// SplitMix64: the same numbers in every run.
+    #[derive(Default)]
+    pub(in crate::mirror) struct Counter(pub(in crate::mirror) u64);
+
+    impl TryRng for Counter {
+        type Error = Infallible;
+
+        fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+            Ok((self.next_u64() >> 32) as u32)
+        }
+
+        fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            Ok(mixed ^ (mixed >> 31))
+        }
+
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+            for byte in bytes {
+                *byte = self.next_u32() as u8;
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn draws_stay_below_their_bound_and_reach_all_of_it() {
+        let mut rng = Counter::default();
+        let mut met = [false; 7];
+        for _ in 0..200 {
+            met[below(&mut rng, 7)] = true;
+        }
+        assert_eq!(met, [true; 7]);
+        assert_eq!(below(&mut rng, 0), 0);
+    }
+}

@@ -1,0 +1,258 @@
+//! Removal: who notices a failing asks several peers; they test by themselves and vote; the asker conforms to the
+//! majority. Each changes only its own list.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parallax_core::{Fingerprint, Timestamp, VantageId};
+
+use super::book::{Slot, TrialKind};
+use super::budget::{Allowance, Recent};
+use super::dissent::is_equivocation;
+use super::event::{Action, Event, Reason, Refused};
+use super::federation::{Due, Federation, Work};
+use super::peer::Peer;
+use super::reporting::third_party_view;
+use super::settings::Settings;
+use super::statement::body_of;
+use super::wire::{
+    Ballot, LARGEST_REMOVAL, Proof, REMOVAL_FORMAT, REMOVAL_LIFE, Removal, Status, VOTE_FORMAT, Vote, removal_id,
+};
+use crate::signed::Signed;
+
+/// Requests of one's own that are under way.
+const MOST_CASES: usize = 512;
+
+/// Requests of others that are remembered.
+const MOST_BALLOTS: usize = 8_192;
+
+/// A request for removal of one's own.
+#[derive(Debug)]
+pub(super) struct Case {
+    subject: Slot,
+    reason: Reason,
+    asked: Vec<VantageId>,
+    votes: BTreeMap<VantageId, Ballot>,
+    polls: u8,
+}
+
+/// Requests of others.
+#[derive(Debug)]
+pub(super) struct Ballots {
+    seen: Recent<Fingerprint>,
+    each: BTreeMap<VantageId, Allowance>,
+    tests: Allowance,
+}
+
+impl Ballots {
+    pub(super) fn new(settings: &Settings, now: Timestamp) -> Self {
+        Self {
+            seen: Recent::new(MOST_BALLOTS),
+            each: BTreeMap::new(),
+            tests: Allowance::new(settings.removal_tests, settings.day, now),
+        }
+    }
+
+    /// One asker's share of a day.
+    fn takes(&mut self, asker: VantageId, settings: &Settings, now: Timestamp) -> bool {
+        let share = self.each.entry(asker);
+        share.or_insert_with(|| Allowance::new(settings.removals_each, settings.day, now)).take(1, 0, now)
+    }
+}
+
+impl Federation {
+    /// Asks peers about a mirror that failed here.
+    pub(super) fn ask_for_removal(&mut self, slot: Slot, reason: Reason, proof: Option<Proof>, work: &mut Work<'_>) {
+        let under_way = self.cases.values().any(|case| case.subject == slot);
+        if under_way || self.cases.len() >= MOST_CASES {
+            return;
+        }
+        let voters = self.draw(self.settings.voters, Some(slot), work);
+        let Some(mirror) = self.book.at(slot) else { return };
+        if voters.len() < self.settings.least_votes {
+            return;
+        }
+        let removal = Removal {
+            format: REMOVAL_FORMAT.into(),
+            vantage: self.me,
+            issued_at: work.now,
+            valid_until: work.now.plus(REMOVAL_LIFE),
+            subject: mirror.peer.vantage(),
+            reason: reason.sentence().into(),
+            measurements: mirror.rates.measurements(work.now),
+            proof,
+        };
+        let Some(body) = body_within_bounds(removal) else { return };
+        let id = removal_id(&*self.suite, &body);
+        let body: Arc<str> = body.into();
+        let mut asked = Vec::with_capacity(voters.len());
+        for voter in voters {
+            let Some(to) = self.book.at(voter).map(|mirror| mirror.peer.vantage()) else { continue };
+            if self.budget.take(1, 0, work.now) {
+                work.out.push(Action::AskRemoval { removal: id, body: Arc::clone(&body), to });
+                asked.push(to);
+            }
+        }
+        self.cases.insert(id, Case { subject: slot, reason, asked, votes: BTreeMap::new(), polls: 0 });
+        self.agenda.add(work.now.plus(self.settings.vote_time / 6), Due::Case(id));
+    }
+
+    /// Fetches the votes that are missing, a bounded number of times; then what is there decides.
+    pub(super) fn poll(&mut self, removal: Fingerprint, work: &mut Work<'_>) {
+        let Some(case) = self.cases.get_mut(&removal) else { return };
+        if case.polls >= self.settings.vote_polls {
+            return self.decide(removal, work);
+        }
+        case.polls += 1;
+        for from in case.asked.iter().filter(|voter| !case.votes.contains_key(voter)) {
+            if self.budget.take(1, 0, work.now) {
+                work.out.push(Action::FetchVote { removal, from: *from });
+            }
+        }
+        self.agenda.add(work.now.plus(self.settings.vote_time), Due::Case(removal));
+    }
+
+    pub(super) fn vote_received(&mut self, vote: Signed, work: &mut Work<'_>) -> Result<(), Refused> {
+        let vote = self.verify_known::<Vote>(&vote, || Event::VoteReceived { vote: vote.clone() }, work)?;
+        let vote = vote.content();
+        let subject = self.cases.get(&vote.removal).and_then(|case| self.book.at(case.subject));
+        let about_it = subject.is_some_and(|subject| subject.peer.vantage() == vote.subject);
+        let Some(case) = self.cases.get_mut(&vote.removal).filter(|_| about_it) else { return Ok(()) };
+        if case.asked.contains(&vote.vantage) && vote.measurements.is_something() {
+            case.votes.entry(vote.vantage).or_insert(vote.vote);
+            // The rest could not change it.
+            let sure = [Ballot::Keep, Ballot::Remove].iter().any(|ballot| case.count(*ballot) * 2 > case.asked.len());
+            if case.votes.len() == case.asked.len() || sure {
+                self.decide(vote.removal, work);
+            }
+        }
+        Ok(())
+    }
+
+    /// Conforms to the majority; fewer than three votes, or a tie, keep.
+    fn decide(&mut self, removal: Fingerprint, work: &mut Work<'_>) {
+        let Some(case) = self.cases.remove(&removal) else { return };
+        let (keep, remove) = (case.count(Ballot::Keep), case.count(Ballot::Remove));
+        let removed = keep + remove >= self.settings.least_votes && remove > keep;
+        let is_active = self.book.at(case.subject).is_some_and(|mirror| mirror.status == Status::Active);
+        if removed && is_active {
+            self.end_trial(case.subject);
+            self.fall(case.subject, case.reason, work);
+        }
+    }
+
+    /// Another asks about a mirror: my own tests answer, at the ordinary rate.
+    pub(super) fn removal_asked(&mut self, removal: Signed, work: &mut Work<'_>) -> Result<(), Refused> {
+        let id = removal_id(&*self.suite, &removal.body);
+        let again = || Event::RemovalAsked { removal: removal.clone() };
+        let removal = self.verify_known::<Removal>(&removal, again, work)?.into_content();
+        let asker = removal.vantage;
+        if self.book.of(asker).is_none_or(|mirror| mirror.status != Status::Active) {
+            return Err(Refused::NotActive(asker));
+        }
+        if removal.subject == self.me {
+            return Err(Refused::Myself);
+        }
+        let subject = self.book.slot(removal.subject).ok_or(Refused::Unknown(removal.subject))?;
+        if !self.ballots.seen.note(id, REMOVAL_LIFE, work.now) {
+            return Ok(());
+        }
+        if !self.ballots.takes(asker, &self.settings, work.now) {
+            return Err(Refused::TooMany { retry_after_secs: self.settings.day.as_secs() });
+        }
+        self.take_up(id, &removal, subject, work);
+        Ok(())
+    }
+
+    fn take_up(&mut self, id: Fingerprint, removal: &Removal, subject: Slot, work: &mut Work<'_>) {
+        let until = removal.valid_until;
+        let active = self.book.at(subject).is_some_and(|mirror| mirror.status == Status::Active);
+        let known = self.cases.values().any(|case| case.subject == subject && case.reason == Reason::Equivocation);
+        if known {
+            // Proved here already.
+            return self.vote(id, until, subject, Ballot::Remove, work);
+        }
+        let proof = removal.proof.as_ref().filter(|_| active);
+        let proved = proof.filter(|proof| self.holds(proof, subject, work.now));
+        if let Some(proof) = proved {
+            self.vote(id, until, subject, Ballot::Remove, work);
+            return self.proved(subject, proof.clone(), work);
+        }
+        let Some(mirror) = self.book.at_mut(subject) else { return };
+        let fresh = self.settings.day;
+        let last = mirror.more.as_ref().and_then(|more| more.last_trial);
+        match (mirror.status, last, mirror.trial.as_deref_mut()) {
+            // Removed here already: that is what my tests said.
+            (Status::Inactive | Status::Gone, ..) => self.vote(id, until, subject, Ballot::Remove, work),
+            (Status::Active, Some((at, ballot)), _) if work.now.since(at) < fresh => {
+                self.vote(id, until, subject, ballot, work);
+            }
+            (Status::Active, _, Some(trial)) => trial.asked_by.push((id, until)),
+            (Status::Active, _, None) if self.ballots.tests.take(1, 0, work.now) => {
+                let (quizzes, time) = (self.settings.suspect_quizzes, self.settings.suspect_time);
+                self.start_trial(subject, TrialKind::Suspect, quizzes, time, work);
+                let trial = self.book.at_mut(subject).and_then(|mirror| mirror.trial.as_deref_mut());
+                trial.into_iter().for_each(|trial| trial.asked_by.push((id, until)));
+            }
+            (Status::Active | Status::Candidate, ..) => {}
+        }
+    }
+
+    /// What my own measurements say, for whoever asked. Without measurements there is no vote.
+    pub(super) fn vote(
+        &mut self,
+        removal: Fingerprint,
+        until: Timestamp,
+        subject: Slot,
+        ballot: Ballot,
+        work: &mut Work<'_>,
+    ) {
+        let Some(mirror) = self.book.at(subject) else { return };
+        let measurements = mirror.rates.measurements(work.now);
+        if !measurements.is_something() || work.now > until {
+            return;
+        }
+        let vote = Vote {
+            format: VOTE_FORMAT.into(),
+            vantage: self.me,
+            issued_at: work.now,
+            valid_until: until.min(work.now.plus(REMOVAL_LIFE)),
+            removal,
+            subject: mirror.peer.vantage(),
+            vote: ballot,
+            measurements,
+        };
+        if let Ok(body) = body_of(&vote) {
+            work.out.push(Action::Vote { removal, body, until });
+        }
+    }
+
+    /// Whether a proof proves: the subject's own key signed two views that can't both be true.
+    fn holds(&self, proof: &Proof, subject: Slot, now: Timestamp) -> bool {
+        let Some(vantage) = self.book.at(subject).map(|mirror| mirror.peer.vantage()) else { return false };
+        let Ok(signer) = Peer::restore(&*self.suite, proof.descriptor.clone()) else { return false };
+        if signer.vantage() != vantage || signer.descriptor().issued_at > now.plus(crate::CLOCK_SKEW) {
+            return false;
+        }
+        let view = |signed: &Signed| third_party_view(&*self.suite, signer.signatory(), signed, None).ok();
+        match (view(&proof.one), view(&proof.other)) {
+            (Some(one), Some(other)) => is_equivocation(&one, &other),
+            _ => false,
+        }
+    }
+}
+
+impl Case {
+    fn count(&self, ballot: Ballot) -> usize {
+        self.votes.values().filter(|vote| **vote == ballot).count()
+    }
+}
+
+/// A proof that does not fit is left out: the tests of the asked find what they find.
+fn body_within_bounds(removal: Removal) -> Option<String> {
+    let body = body_of(&removal).ok()?;
+    if body.len() <= LARGEST_REMOVAL {
+        return Some(body);
+    }
+    body_of(&Removal { proof: None, ..removal }).ok()
+}
