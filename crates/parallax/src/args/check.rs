@@ -76,9 +76,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) trust_first: bool,
 
-    /// Hear everybody out, even when nothing could change the verdict any more
-    ///
-    /// The rule and the reasons then do not depend on who answered first.
+    /// Wait for every answer, so that the rule does not depend on who was first
     #[arg(long)]
     pub(crate) wait_for_all: bool,
 

@@ -19,8 +19,10 @@ pub(crate) fn command(home: &Home, ahead: i32, arguments: &[&str]) -> Command {
         return home.command(arguments);
     }
     let offset = format!("{ahead:+}s");
-    let all = [&["--exclude-monotonic", "-f", &offset, env!("CARGO_BIN_EXE_parallax")], arguments].concat();
-    let mut command = home.command_of(FAKETIME, &all);
+    let program = env!("CARGO_BIN_EXE_parallax");
+    // The program is a child of faketime: only the whole group ends with the one that is waited for.
+    let all = [&["--kill-after=5", "90", FAKETIME, "--exclude-monotonic", "-f", &offset, program], arguments].concat();
+    let mut command = home.command_of("timeout", &all);
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }
