@@ -1,10 +1,9 @@
 //! Generated worlds on real sockets: a visit that the simulation drew is staged with real servers, DNS and nodes, the
 //! command checks it, and must conclude what the simulation concluded (`docs/verdicts.md`, "On real sockets").
 //!
-//! `sample` says which visits, `cast` holds who stays for the whole run, `stage` makes a visit of a scenario, `faketime` sets
-//! the user's clock wrong, `tally`
-//! counts. `PARALLAX_WORLDS=1000 cargo test -p parallax --test worlds -- --nocapture` stages more of them and shows the
-//! counts.
+//! `sample` says which visits, `cast` holds who stays for the whole run, `stage` makes a visit of a scenario, `faketime`
+//! sets the user's clock wrong, `tally` counts. `PARALLAX_WORLDS=1000 cargo test -p parallax --test worlds -- --nocapture`
+//! stages more of them and shows the counts.
 
 #![allow(
     clippy::unwrap_used,
