@@ -134,10 +134,21 @@ impl LabNode {
         at: SocketAddr,
         ago: Duration,
     ) -> Result<(), LabError> {
+        self.looked_by(service, certificate, at, bare_dns(at), ago).await
+    }
+
+    /// The same, with these answers of DNS.
+    pub async fn looked_by(
+        &self,
+        service: &ServiceId,
+        certificate: &Certificate,
+        at: SocketAddr,
+        dns: DnsAnswers,
+        ago: Duration,
+    ) -> Result<(), LabError> {
         let moment = now().minus(ago);
         let met = judge_chain(certificate.chain(), service, &self.roots, moment)?.met("TLSv1.3", true);
-        let observation = Observation::seen(moment, Some(at), met);
-        let look = Look { dns: bare_dns(at), now: observation };
+        let look = Look { dns, now: Observation::seen(moment, Some(at), met) };
         self.node.store().record(service, look).await?;
         Ok(())
     }

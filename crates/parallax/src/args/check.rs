@@ -76,6 +76,10 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) trust_first: bool,
 
+    /// Wait for every answer, so that the rule does not depend on who was first
+    #[arg(long)]
+    pub(crate) wait_for_all: bool,
+
     /// Print no verdict; the exit status is it
     #[arg(long, short, conflicts_with = "json")]
     pub(crate) quiet: bool,

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parallax_client::{
-    Checker, Deadline, Missing, NodeVantage, OldNotary, Report, ReportedNotary, ReportedView, VantageName, VantageUrl,
+    Checker, CheckerBuilder, Deadline, Missing, NodeVantage, OldNotary, Report, ReportedNotary, ReportedView,
+    VantageName, VantageUrl,
 };
 use parallax_core::{Decision, DnsName, ServiceId};
 
@@ -26,7 +27,7 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = checker(args.trust_first, names, &settings).await?;
+        let checker = checker(args.trust_first, names, &settings).await?.wait_for_all(args.wait_for_all).build();
         match subject {
             Subject::One(service) => one(args, &checker, &service).await,
             Subject::Mail(domain, port) => mail::run(args, &checker, &domain, port).await,
@@ -86,12 +87,12 @@ pub(super) fn parse_names(given: &[String]) -> Result<Vec<VantageName>, Failure>
     given.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
-/// A checker that asks these vantage points, or those of the list.
+/// What will ask these vantage points, or those of the list.
 pub(super) async fn checker(
     trust_first: bool,
     names: Vec<VantageName>,
     settings: &Settings,
-) -> Result<Checker, Failure> {
+) -> Result<CheckerBuilder, Failure> {
     let prober = looking::prober(&settings.look, settings.check.timeout)?;
     let accepted = AcceptedList::read(&settings.accepted_file()).map_err(Failure::usage)?;
     let mut builder = Checker::builder(prober)
@@ -108,7 +109,7 @@ pub(super) async fn checker(
     for vantage in vantages(trust_first, urls, &list, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
-    Ok(notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary)).build())
+    Ok(notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary)))
 }
 
 /// The vantage points that were named, else those of the list: nodes, and old notaries.

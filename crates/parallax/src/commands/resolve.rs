@@ -18,7 +18,7 @@ pub(crate) fn run(args: &ResolveArgs, config: Option<&Path>) -> Result<u8, Failu
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(args.trust_first, names, &settings).await?;
+        let checker = check::checker(args.trust_first, names, &settings).await?.build();
         let asking = checker.resolve(&name, kind);
         let report = progress::waiting(format!("resolving {name} {kind}"), asking).await;
         if args.json {

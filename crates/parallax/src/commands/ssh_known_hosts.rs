@@ -17,7 +17,7 @@ pub(crate) fn run(args: &SshKnownHostsArgs, config: Option<&Path>) -> Result<u8,
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(false, names, &settings).await?;
+        let checker = check::checker(false, names, &settings).await?.build();
         let report = progress::waiting(format!("checking {service}"), checker.report(&service)).await;
         tell(&args.host, &checker, &report)
     })

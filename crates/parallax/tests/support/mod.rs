@@ -54,7 +54,14 @@ impl Home {
     }
 
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Run {
-        let mut child = self.command(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        Run::of_command(self.command(arguments), input)
+    }
+}
+
+impl Run {
+    /// Runs a command to its end.
+    pub(crate) fn of_command(mut command: Command, input: &[u8]) -> Self {
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let input = input.to_vec();
         let writer = std::thread::spawn(move || {

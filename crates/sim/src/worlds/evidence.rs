@@ -1,6 +1,6 @@
 //! From a visit to the evidence that the product's client would have gathered in it (`client::check`): every vantage point
 //! is asked once; one whose look shows another key than the user's is asked to look anew if that look is older than the
-//! check, and to look at the user's address unless it just did.
+//! check, and to look at the user's address unless it just did. So is one to look anew that met TLS where the user met none.
 //!
 //! Certificates are made up from their numbers. What no policy reads (protocol, MD5, the hashes of the chain) stays empty.
 
@@ -88,6 +88,14 @@ impl Scenario {
         let was_old = kept.is_some();
         let mut look = kept.unwrap_or_else(|| self.look_now(vantage, &mut history));
         let mut there = None;
+        // The server may have ceased to speak TLS since an older look met it.
+        if was_old && local.now.outcome == Outcome::NotTls && look.now.proved().is_some() {
+            questions.again += 1;
+            if vantage.again_lost {
+                return None;
+            }
+            look = self.look_now(vantage, &mut history);
+        }
         if differs(&local.now, &look.now) {
             // Both are asked at once, so that a look which turns out to be led there does not save the other one.
             let asks_there = was_old || look.now.address != local.now.address;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use parallax_core::{Evidence, History, MAX_NETWORKS, Policy};
+use parallax_core::{Evidence, History, MAX_NETWORKS, Outcome, Policy};
 use proptest::prelude::*;
 
 use super::draw::Draw;
@@ -134,6 +134,8 @@ fn what_differs_was_looked_at_again_and_at_the_address_of_the_user() {
         assert_eq!(evidence.asked().len(), scenario.vantages.len());
         for view in evidence.views() {
             assert!(!look_differs(&evidence, view) || view.issued_at == view.look.now.at, "{:?}", scenario.visit);
+            let met_tls = evidence.local().now.outcome == Outcome::NotTls && view.look.now.proved().is_some();
+            assert!(!met_tls || view.issued_at == view.look.now.at, "{:?}", scenario.visit);
             let led_there = view.look.now.address == evidence.local().now.address;
             assert!(!look_differs(&evidence, view) || led_there || view.there.is_some());
             if let Some(there) = &view.there {
