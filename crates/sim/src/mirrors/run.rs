@@ -41,16 +41,16 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Results, BadPla
     Ok(world.results(days))
 }
 
-struct World {
+pub(super) struct World {
     plan: Plan,
-    engine: Engine,
+    pub(super) engine: Engine,
     clients: Vec<Client>,
     next_identity: u64,
     most_messages: u32,
 }
 
 impl World {
-    fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         let mut rng = Pcg64::seed_from_u64(plan.seed);
         let sites = Sites::new(SITES, START, &mut rng);
         let engine = Engine::new(sites, rng, Settings::default(), plan.loss);

@@ -128,7 +128,11 @@ impl Identity {
 
     /// A descriptor signed at that moment, as a mirror of others' lists.
     pub fn peer(&self, portrait: &Portrait, at: Timestamp) -> Option<Peer> {
-        let descriptor = self.descriptor(portrait, at);
+        self.peer_of(&self.descriptor(portrait, at), at)
+    }
+
+    /// A descriptor, signed and verified.
+    pub fn peer_of(&self, descriptor: &Descriptor, at: Timestamp) -> Option<Peer> {
         let signed = descriptor.sign(&self.ca, &self.certificate).ok()?;
         Peer::verify(&Cheap, signed, at).ok()
     }
