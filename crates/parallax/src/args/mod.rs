@@ -8,6 +8,7 @@ mod observe;
 mod scan;
 mod serve;
 mod services;
+mod sim;
 mod ssh_known_hosts;
 mod tools;
 mod transfer;
@@ -29,6 +30,7 @@ pub(crate) use observe::ObserveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
+pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take a key for right by your own word (accepted.toml)
     Accept(AcceptArgs),
+    /// Simulate: thousands of the state machines under one clock
+    Sim(SimArgs),
     /// Show the configuration
     Config(ConfigArgs),
     /// Print a completion script for a shell

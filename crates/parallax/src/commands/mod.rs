@@ -15,6 +15,7 @@ pub(crate) mod packaging;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod services;
+pub(crate) mod sim;
 pub(crate) mod ssh_known_hosts;
 mod store;
 pub(crate) mod vantage;

@@ -132,7 +132,7 @@ impl World {
     }
 
     fn hour(&mut self, hour: u64, draws: &mut Draws) -> Result<(), BadPlan> {
-        if hour == 0 && self.engine.now_ms > 2 * DAY_MS && (self.engine.now_ms / DAY_MS).is_multiple_of(3) {
+        if hour.is_multiple_of(8) {
             self.engine.tidy();
         }
         for turn in 0..self.plan.joins_a_day {

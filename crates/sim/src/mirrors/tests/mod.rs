@@ -75,6 +75,28 @@ impl Alone {
         out
     }
 
+    /// Goes to the next deadline.
+    fn step(&mut self) -> Vec<Action> {
+        self.now = self.machine.deadline().unwrap().max(self.now);
+        self.does(Event::Tick).unwrap()
+    }
+
+    /// Answers the pings of all but one, for that long; asks for removal are handed out.
+    fn run_while_silent(&mut self, silent: VantageId, until: impl Fn(&[Action], Timestamp) -> bool) -> Vec<Action> {
+        loop {
+            let out = self.step();
+            for action in &out {
+                if let Action::Ping { ping, to } = action {
+                    let took = (*to != silent).then_some(Duration::from_millis(20));
+                    self.does(Event::PingAnswered { ping: *ping, took }).unwrap();
+                }
+            }
+            if until(&out, self.now) {
+                return out;
+            }
+        }
+    }
+
     fn status(&self, who: &Peer) -> Option<Status> {
         self.machine.status(who.vantage())
     }
