@@ -226,7 +226,8 @@ impl Engine {
     }
 
     fn sleep(&mut self, number: u32, now_ms: u64) -> Result<(), BadPlan> {
-        let Some(node) = self.nodes.get_mut(number as usize) else { return Ok(()) };
+        let up = self.nodes.get_mut(number as usize).filter(|node| node.down_until(now_ms).is_none());
+        let Some(node) = up else { return Ok(()) };
         let deadline = node.machine.as_deref().and_then(Federation::deadline);
         let Some(deadline) = deadline.map(|at| at.since(START).as_millis() as u64) else { return Ok(()) };
         if deadline <= now_ms {

@@ -84,11 +84,11 @@ impl Alone {
     /// Answers the pings of all but one, for that long; asks for removal are handed out.
     fn run_while_silent(&mut self, silent: VantageId, until: impl Fn(&[Action], Timestamp) -> bool) -> Vec<Action> {
         loop {
-            let out = self.step();
-            for action in &out {
+            let mut out = self.step();
+            for action in out.clone() {
                 if let Action::Ping { ping, to } = action {
-                    let took = (*to != silent).then_some(Duration::from_millis(20));
-                    self.does(Event::PingAnswered { ping: *ping, took }).unwrap();
+                    let took = (to != silent).then_some(Duration::from_millis(20));
+                    out.extend(self.does(Event::PingAnswered { ping, took }).unwrap());
                 }
             }
             if until(&out, self.now) {
