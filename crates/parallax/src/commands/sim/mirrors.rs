@@ -60,7 +60,7 @@ fn told(results: &Results) -> String {
     text.push('\n');
     let hours = |hours: Option<f64>| hours.map_or_else(|| "not reached".to_owned(), |hours| format!("{hours:.0} h"));
     text.push_str(&format!(
-        "newcomers: {} honest; active on half of the mirrors after {}, on 95 % after {}\n  (medians; {} got there)\n",
+        "newcomers: {} honest; active on half of the mirrors after {},\n  on 95 % after {} (medians; {} got there)\n",
         results.newcomers,
         hours(results.promotion_hours_half),
         hours(results.promotion_hours_most),
@@ -84,7 +84,7 @@ const fn column(title: &'static str) -> Column {
 fn days(results: &Results) -> String {
     let columns =
         ["DAY", "LIARS OFF", "2-FACED OFF", "HONEST OFF", "EVIL DRAWN", "LISTS", "3 EVIL", "MESSAGES"].map(column);
-    let shown = |day: &&Day| day.day <= 7 || day.day % 7 == 0 || day.day == results.plan.days;
+    let shown = |day: &&Day| day.day <= 7 || day.day.is_multiple_of(7) || day.day == results.plan.days;
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     let row = |day: &Day| {
         [
