@@ -230,16 +230,22 @@ impl Federation {
         }
     }
 
-    /// Whether a proof proves: the subject's own key signed two views that can't both be true.
+    /// Whether a proof proves: the subject's own key signed two views that can't both be true, within a day, and since it
+    /// is active here. Else who was mended, or lost its memory once, could be removed for ever by the same two views.
     fn holds(&self, proof: &Proof, subject: Slot, now: Timestamp) -> bool {
-        let Some(vantage) = self.book.at(subject).map(|mirror| mirror.peer.vantage()) else { return false };
+        let Some(mirror) = self.book.at(subject) else { return false };
+        let (vantage, since) = (mirror.peer.vantage(), mirror.since);
         let Ok(signer) = Peer::restore(&*self.suite, proof.descriptor.clone()) else { return false };
         if signer.vantage() != vantage || signer.descriptor().issued_at > now.plus(crate::CLOCK_SKEW) {
             return false;
         }
         let view = |signed: &Signed| third_party_view(&*self.suite, signer.signatory(), signed, None).ok();
         match (view(&proof.one), view(&proof.other)) {
-            (Some(one), Some(other)) => is_equivocation(&one, &other),
+            (Some(one), Some(other)) => {
+                let moments = [one.content().issued_at, other.content().issued_at];
+                let (first, last) = (moments[0].min(moments[1]), moments[0].max(moments[1]));
+                first >= since && last.since(first) <= self.settings.day && is_equivocation(&one, &other)
+            }
             _ => false,
         }
     }

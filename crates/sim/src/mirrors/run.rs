@@ -144,7 +144,7 @@ impl World {
         let mut clients = std::mem::take(&mut self.clients);
         for client in &mut clients {
             if hour == 0 {
-                client.refresh(&mut self.engine);
+                client.refresh(&mut self.engine)?;
             }
             client.check(self.plan.draws_a_day.div_ceil(24), &mut self.engine, draws)?;
         }

@@ -1,7 +1,7 @@
 //! What abuse costs the network, as numbers.
 
 use parallax_core::ServiceId;
-use parallax_proto::mirror::{REMOVAL_FORMAT, Removal, Report, sign};
+use parallax_proto::mirror::{Proof, REMOVAL_FORMAT, Removal, Report, sign};
 
 use super::*;
 
@@ -196,6 +196,57 @@ fn two_descriptors_of_one_moment_make_a_mirror_inactive() {
     let older = Arc::new(identity.peer(&portrait(1), START.minus(Duration::from_secs(60))).unwrap());
     let refused = alone.does(Event::JoinReceived { peer: older, hop: Hop::Own }).unwrap_err();
     assert!(matches!(refused, Refused::Older { .. }));
+}
+
+/// Two views of one moment with different keys, by the subject's own key.
+fn proof_of(world: &mut World, subject: u32) -> Proof {
+    let one = world.engine.view(subject, &service(), true).unwrap();
+    let mut other = one.content().clone();
+    let met = other.now.met.as_mut().unwrap();
+    met.key = parallax_core::Fingerprint::from_bytes([7; 32]);
+    let node = &world.engine.nodes[subject as usize];
+    let other = other.sign(&node.identity.statement).unwrap();
+    Proof { descriptor: node.peer.signed().clone(), one: one.signed().clone(), other }
+}
+
+#[test]
+fn a_proof_removes_once_and_is_not_replayed_against_who_was_mended() {
+    let mut world = World::new(&calm(20));
+    world.engine.run_until(3_600_000).unwrap();
+    let proof = proof_of(&mut world, 0);
+    let subject = world.engine.nodes[0].identity.vantage;
+    let inactive = |world: &World| {
+        let machines = world.engine.nodes.iter().filter_map(|node| node.machine.as_deref());
+        machines.filter(|machine| machine.status(subject) == Some(Status::Inactive)).count()
+    };
+    let ask = |world: &mut World, proof: &Proof| {
+        let now = world.engine.now();
+        let identity = world.engine.nodes[10].identity.clone();
+        let removal = Removal {
+            format: REMOVAL_FORMAT.into(),
+            vantage: identity.vantage,
+            issued_at: now,
+            valid_until: now.plus(Duration::from_secs(3600)),
+            subject,
+            reason: "it contradicts itself".into(),
+            measurements: measured(now),
+            proof: Some(proof.clone()),
+        };
+        let removal = sign(&removal, &identity.statement).unwrap();
+        (1..20).for_each(|to| world.engine.send(to, 1, Event::RemovalAsked { removal: removal.clone() }));
+        let end = world.engine.now_ms + 12 * 3_600_000;
+        world.engine.run_until(end).unwrap();
+    };
+    let mut forged = proof.clone();
+    forged.other.body = forged.other.body.replace("0707", "0808");
+    ask(&mut world, &forged);
+    assert_eq!(inactive(&world), 0, "what the subject did not sign proves nothing");
+    ask(&mut world, &proof);
+    assert!(inactive(&world) >= 18);
+    world.engine.run_until(4 * 86_400_000).unwrap();
+    assert_eq!(inactive(&world), 0, "it answers well, and is active again");
+    ask(&mut world, &proof);
+    assert_eq!(inactive(&world), 0, "the same two views");
 }
 
 #[test]
