@@ -28,6 +28,8 @@ fn help_of_every_command() {
         "services add",
         "services remove",
         "scan",
+        "sim",
+        "sim mirrors",
         "export",
         "import",
         "vantage import",

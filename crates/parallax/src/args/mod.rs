@@ -34,7 +34,7 @@ pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
-pub(crate) use sim::{SimArgs, SimCommand, SimWorldsArgs};
+pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
@@ -96,7 +96,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Take a key for right by your own word (accepted.toml)
     Accept(AcceptArgs),
-    /// Judge the rules on generated worlds, with attackers, and get figures
+    /// Run the simulations: generated worlds, a federation with liars
     Sim(SimArgs),
     /// Show the configuration
     Config(ConfigArgs),

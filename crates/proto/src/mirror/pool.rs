@@ -104,7 +104,8 @@ impl Pool {
         if popular {
             return self.popular.get(below(rng, self.popular.len())).cloned();
         }
-        let (_, name) = self.asked.get(below(rng, ready))?;
+        // Nothing ready, nothing picked: a name before its time would tell who has just asked.
+        let (_, name) = self.asked.get(below(rng, ready)).filter(|_| ready > 0)?;
         Some(Arc::clone(name))
     }
 }

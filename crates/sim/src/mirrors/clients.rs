@@ -38,7 +38,7 @@ impl Client {
     }
 
     /// Asks up to 25 mirrors for their lists.
-    pub(super) fn refresh(&mut self, engine: &mut Engine) {
+    pub(super) fn refresh(&mut self, engine: &mut Engine) -> Result<(), BadPlan> {
         let known: Vec<u32> = match self.list.entries() {
             [] => (0..engine.nodes.len() as u32).collect(),
             entries => entries.iter().filter_map(|entry| engine.by_id.get(&entry.vantage).copied()).collect(),
@@ -51,11 +51,18 @@ impl Client {
         }
         let heard: Vec<Heard> = asked.iter().filter_map(|number| engine.list_of(*number)).collect();
         self.list.refresh(&consensus(&heard), engine.now());
+        let networks: BTreeSet<Network> = heard.iter().map(|list| list.from).collect();
+        // Invariant 6.
+        if self.list.entries().iter().any(|entry| entry.support > 0 && entry.support as usize * 2 <= networks.len()) {
+            let day = engine.now_ms as f64 / 86_400_000.0;
+            return Err(BadPlan::Invariant { day, what: "a list holds what half of the lists do not know".into() });
+        }
         let drawable = |entry: &parallax_proto::mirror::Kept| {
             let node = engine.nodes.get(*engine.by_id.get(&entry.vantage)? as usize)?;
             Some(Drawable { anchor: entry.anchor, ..Drawable::of(&node.peer) })
         };
         self.mirrors = self.list.entries().iter().filter_map(drawable).collect();
+        Ok(())
     }
 
     /// Of its list, how many entries are evil, how many invented, and how many there are.

@@ -42,6 +42,7 @@ pub(super) struct Node {
     pub(super) outages: Vec<(u64, u64)>,
     wake_ms: u64,
     votes: HashMap<Fingerprint, Signed>,
+    older_votes: HashMap<Fingerprint, Signed>,
 }
 
 impl Node {
@@ -56,6 +57,7 @@ impl Node {
             outages: Vec::new(),
             wake_ms: u64::MAX,
             votes: HashMap::new(),
+            older_votes: HashMap::new(),
         }
     }
 
@@ -98,10 +100,13 @@ pub(super) struct Engine {
     entries: u64,
     /// Whom the requests for removal are about, for the evil who vote on them.
     subjects: HashMap<Fingerprint, VantageId>,
+    older_subjects: HashMap<Fingerprint, VantageId>,
     signed: Option<(Fingerprint, Signed)>,
     /// Who is about to confront whom about which service, because of a report: these answers are real views.
     confronting: HashSet<(u32, ServiceId)>,
     out: Vec<Action>,
+    pending: Vec<Event>,
+    nothing: Arc<[Fingerprint]>,
     /// Meetings at addresses where nobody lives.
     pub(super) probes_of_victims: u64,
 }
@@ -123,9 +128,12 @@ impl Engine {
             free: Vec::new(),
             entries: 0,
             subjects: HashMap::new(),
+            older_subjects: HashMap::new(),
             signed: None,
             confronting: HashSet::new(),
             out: Vec::new(),
+            pending: Vec::new(),
+            nothing: Arc::new([]),
             probes_of_victims: 0,
         }
     }
@@ -199,13 +207,11 @@ impl Engine {
     /// Gives an event to a state machine, does what it asks for, and checks what must always hold.
     pub(super) fn handle(&mut self, number: u32, event: Event) -> Result<(), BadPlan> {
         let (now, now_ms) = (self.now(), self.now_ms);
-        let mut pending = vec![event];
+        let mut pending = std::mem::take(&mut self.pending);
+        pending.push(event);
         while let Some(event) = pending.pop() {
-            let Some(node) = self.nodes.get_mut(number as usize) else { return Ok(()) };
-            if node.down_until(now_ms).is_some() {
-                return Ok(());
-            }
-            let Some(machine) = node.machine.as_deref_mut() else { return Ok(()) };
+            let node = self.nodes.get_mut(number as usize).filter(|node| node.down_until(now_ms).is_none());
+            let Some(machine) = node.and_then(|node| node.machine.as_deref_mut()) else { continue };
             let mut out = std::mem::take(&mut self.out);
             let refused = machine.handle(event, now, &mut self.rng, &mut out).is_err();
             self.watch.handled(refused);
@@ -215,11 +221,13 @@ impl Engine {
             }
             self.out = out;
         }
+        self.pending = pending;
         self.sleep(number, now_ms)
     }
 
     fn sleep(&mut self, number: u32, now_ms: u64) -> Result<(), BadPlan> {
-        let Some(node) = self.nodes.get_mut(number as usize) else { return Ok(()) };
+        let up = self.nodes.get_mut(number as usize).filter(|node| node.down_until(now_ms).is_none());
+        let Some(node) = up else { return Ok(()) };
         let deadline = node.machine.as_deref().and_then(Federation::deadline);
         let Some(deadline) = deadline.map(|at| at.since(START).as_millis() as u64) else { return Ok(()) };
         if deadline <= now_ms {
@@ -304,7 +312,8 @@ impl Engine {
     fn own_look(&mut self, number: u32, service: &ServiceId) -> OwnLook {
         let site = self.sites.number(service);
         let (look, before) = self.sites.seen(site, self.region(number), lag(number, site), self.now_ms);
-        OwnLook { look, remembered: before.into_iter().collect() }
+        let remembered = before.map_or_else(|| Arc::clone(&self.nothing), |key| Arc::new([key]));
+        OwnLook { look, remembered }
     }
 
     fn ask(&mut self, from: u32, quiz: parallax_proto::mirror::QuizId, to: VantageId, service: &ServiceId) {
@@ -392,7 +401,7 @@ impl Engine {
         let Some(voter) = self.reach(voter) else { return };
         let vote = match self.nodes.get(voter as usize) {
             Some(node) if node.evil.is_some() => self.evil_vote(voter, removal),
-            Some(node) => node.votes.get(&removal).cloned(),
+            Some(node) => node.votes.get(&removal).or_else(|| node.older_votes.get(&removal)).cloned(),
             None => None,
         };
         if let Some(vote) = vote {
@@ -402,7 +411,7 @@ impl Engine {
 
     /// Evil votes for evil, with measurements that it invents.
     fn evil_vote(&mut self, voter: u32, removal: Fingerprint) -> Option<Signed> {
-        let subject = *self.subjects.get(&removal)?;
+        let subject = *self.subjects.get(&removal).or_else(|| self.older_subjects.get(&removal))?;
         let evil = self.nodes.get(*self.by_id.get(&subject)? as usize)?.evil.is_some();
         let node = self.nodes.get(voter as usize)?;
         let now = self.now();
@@ -437,10 +446,10 @@ impl Engine {
         self.send(from, 200, Event::ListReceived { from: other, newcomers });
     }
 
-    /// Clears what nobody asks for any more.
+    /// Forgets what is older than eight hours: nobody asks for it any more.
     pub(super) fn tidy(&mut self) {
-        self.subjects.clear();
-        self.nodes.iter_mut().for_each(|node| node.votes.clear());
+        self.older_subjects = std::mem::take(&mut self.subjects);
+        self.nodes.iter_mut().for_each(|node| node.older_votes = std::mem::take(&mut node.votes));
     }
 }
 

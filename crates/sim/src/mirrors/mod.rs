@@ -10,10 +10,10 @@
 //! 3. Nobody talks to itself.
 //! 4. A machine that was told the time has nothing left to do at that time: it never spins.
 //!
-//! And at the end of every day (`run`):
+//! And at every draw and refresh of a client (`clients`):
 //!
-//! 5. Names of fewer networks than the rule, or of one operator twice, are never drawn together.
-//! 6. More than half of the networks asked stand behind every entry of a client's list that is new.
+//! 5. No two mirrors of one network or operator are drawn together.
+//! 6. More than half of the networks asked stand behind every entry of a list that any of them supports.
 
 mod clients;
 mod engine;

@@ -113,10 +113,10 @@ impl Evil {
     /// For people.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Evil::Liar => "lies to everybody, alone",
-            Evil::Colluder => "lies as its ring does, and votes for it",
+            Evil::Liar => "lies to everybody",
+            Evil::Colluder => "lies and votes with its ring",
             Evil::Selective => "lies to clients alone",
-            Evil::Remover => "asks for the removal of honest mirrors",
+            Evil::Remover => "asks to remove the honest",
         }
     }
 }

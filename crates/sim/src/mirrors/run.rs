@@ -41,16 +41,16 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Results, BadPla
     Ok(world.results(days))
 }
 
-struct World {
+pub(super) struct World {
     plan: Plan,
-    engine: Engine,
+    pub(super) engine: Engine,
     clients: Vec<Client>,
     next_identity: u64,
     most_messages: u32,
 }
 
 impl World {
-    fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan) -> Self {
         let mut rng = Pcg64::seed_from_u64(plan.seed);
         let sites = Sites::new(SITES, START, &mut rng);
         let engine = Engine::new(sites, rng, Settings::default(), plan.loss);
@@ -132,7 +132,7 @@ impl World {
     }
 
     fn hour(&mut self, hour: u64, draws: &mut Draws) -> Result<(), BadPlan> {
-        if hour == 0 && self.engine.now_ms > 2 * DAY_MS && (self.engine.now_ms / DAY_MS).is_multiple_of(3) {
+        if hour.is_multiple_of(8) {
             self.engine.tidy();
         }
         for turn in 0..self.plan.joins_a_day {
@@ -144,7 +144,7 @@ impl World {
         let mut clients = std::mem::take(&mut self.clients);
         for client in &mut clients {
             if hour == 0 {
-                client.refresh(&mut self.engine);
+                client.refresh(&mut self.engine)?;
             }
             client.check(self.plan.draws_a_day.div_ceil(24), &mut self.engine, draws)?;
         }

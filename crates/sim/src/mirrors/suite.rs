@@ -54,7 +54,10 @@ fn digest(parts: &[&[u8]]) -> [u8; 32] {
         [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d0, 0x082e_fa98_ec4e_6c89];
     for part in parts {
         for (number, chunk) in part.chunks(8).enumerate() {
-            let word = chunk.iter().fold(chunk.len() as u64, |word, byte| word << 8 | u64::from(*byte));
+            let word = match chunk.try_into() {
+                Ok(eight) => u64::from_le_bytes(eight),
+                Err(_) => chunk.iter().fold(chunk.len() as u64, |word, byte| word << 8 | u64::from(*byte)),
+            };
             lanes = mixed(lanes, word ^ (number as u64).rotate_left(48));
         }
         lanes = mixed(lanes, part.len() as u64);
@@ -128,7 +131,11 @@ impl Identity {
 
     /// A descriptor signed at that moment, as a mirror of others' lists.
     pub fn peer(&self, portrait: &Portrait, at: Timestamp) -> Option<Peer> {
-        let descriptor = self.descriptor(portrait, at);
+        self.peer_of(&self.descriptor(portrait, at), at)
+    }
+
+    /// A descriptor, signed and verified.
+    pub fn peer_of(&self, descriptor: &Descriptor, at: Timestamp) -> Option<Peer> {
         let signed = descriptor.sign(&self.ca, &self.certificate).ok()?;
         Peer::verify(&Cheap, signed, at).ok()
     }

@@ -115,6 +115,10 @@ impl Watch {
     }
 
     fn status(&mut self, observer: u32, subject: u32, status: Status, now_ms: u64) -> Result<(), BadPlan> {
+        // Newcomers know whom they were told of: no figure counts what they think.
+        if self.subjects.get(observer as usize).is_none_or(|observer| observer.joined_ms > 0) {
+            return Ok(());
+        }
         let Some(about) = self.subjects.get_mut(subject as usize) else { return Ok(()) };
         let first = (about.joined_ms == 0).then_some(Status::Active);
         let before = self.statuses.insert((observer, subject), status).or(first);

@@ -1,6 +1,7 @@
 //! `parallax sim`: the simulations.
 
 mod documents;
+mod mirrors;
 mod worlds;
 
 use crate::args::{SimArgs, SimCommand};
@@ -10,5 +11,6 @@ use crate::failure::Failure;
 pub(crate) fn run(args: &SimArgs) -> Result<u8, Failure> {
     match &args.command {
         SimCommand::Worlds(args) => worlds::run(args),
+        SimCommand::Mirrors(args) => mirrors::run(args),
     }
 }
