@@ -13,7 +13,7 @@ mod resolve;
 mod url;
 mod vantage;
 
-pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT};
+pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use node::{Known, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};

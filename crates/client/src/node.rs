@@ -1,6 +1,7 @@
 //! A node as a vantage point.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parallax_core::{Timestamp, VantageId};
@@ -14,6 +15,9 @@ use crate::clock::now;
 use crate::http::Channel;
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing, VantagePoint};
+
+/// The largest answer to a POST that is read.
+const LARGEST_RECEIPT: usize = 16 * 1024;
 
 /// A node behind its pin. The statement key comes from its descriptor, which is asked for beside the first question and
 /// kept as long as it counts.
@@ -38,8 +42,8 @@ pub struct Known {
 }
 
 impl Known {
-    fn of(descriptor: &Verified<Descriptor>) -> Self {
-        let descriptor = descriptor.content();
+    /// What is kept of a descriptor that was verified.
+    pub fn of(descriptor: &Descriptor) -> Self {
         Self {
             statement_key: descriptor.statement_key,
             region: descriptor.region.clone(),
@@ -84,9 +88,24 @@ impl NodeVantage {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The round trip of `GET /v1/ping`, the making of a connection not counted.
+    pub async fn ping(&self, deadline: Deadline) -> Result<Duration, Missing> {
+        self.channel.round_trip("/v1/ping", deadline).await
+    }
+
+    /// Posts JSON to one of the federation's paths. What comes back is not signed.
+    pub async fn post(&self, path: &str, body: Vec<u8>, deadline: Deadline) -> Result<String, Missing> {
+        Ok(self.channel.post(path, body.into(), LARGEST_RECEIPT, deadline).await?.body)
+    }
+
+    /// A body of at most `limit` bytes with the signature that came with it: nothing of it is believed yet.
+    pub async fn fetch(&self, path: &str, limit: usize, deadline: Deadline) -> Result<Signed, Missing> {
+        self.channel.get(path, limit, deadline).await
+    }
+
     async fn learn(&self, deadline: Deadline) -> Result<Known, Missing> {
         let signed = self.channel.get("/v1/vantage", LARGEST_DESCRIPTOR, deadline).await?;
-        let known = Known::of(&Descriptor::verify(&AwsLc, self.id, signed, now())?);
+        let known = Known::of(Descriptor::verify(&AwsLc, self.id, signed, now())?.content());
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
         Ok(known)
     }
