@@ -14,7 +14,7 @@ mod url;
 mod vantage;
 
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
-pub use node::{Known, NoPin, NodeVantage};
+pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
 pub use report::{Dropped, JudgedHostKey, MissingView, Report, ReportedNotary, ReportedView};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use parallax_core::{Timestamp, VantageId};
 use parallax_probe::AwsLc;
+use parallax_proto::mirror::{self, LARGEST_LIST, MirrorList, Peer, Signatory, Status};
 use parallax_proto::{
     Descriptor, DnsQuestion, DnsReply, Expected, LARGEST_DESCRIPTOR, LARGEST_DNS_REPLY, LARGEST_VIEW, Question, Signed,
     StatementKey, Verified, View,
@@ -15,6 +16,9 @@ use crate::clock::now;
 use crate::http::Channel;
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing, VantagePoint};
+
+/// Pages of a list of mirrors that are read.
+pub const MOST_PAGES: usize = 16;
 
 /// The largest answer to a POST that is read.
 const LARGEST_RECEIPT: usize = 16 * 1024;
@@ -101,6 +105,28 @@ impl NodeVantage {
     /// A body of at most `limit` bytes with the signature that came with it: nothing of it is believed yet.
     pub async fn fetch(&self, path: &str, limit: usize, deadline: Deadline) -> Result<Signed, Missing> {
         self.channel.get(path, limit, deadline).await
+    }
+
+    /// The mirrors that it knows, of one status or of all: those whose descriptors hold now, at most [`MOST_PAGES`] pages.
+    pub async fn mirrors(&self, status: Option<Status>, deadline: Deadline) -> Result<Vec<(Peer, Status)>, Missing> {
+        let mut mirrors = Vec::new();
+        let mut page = Some(0);
+        for _ in 0..MOST_PAGES {
+            let Some(number) = page else { break };
+            let filter = status.map_or_else(String::new, |status| format!("&status={}", status.as_str()));
+            let list = self.mirrors_page(&format!("/v1/mirrors?page={number}{filter}"), deadline).await?;
+            page = list.next.filter(|next| *next > number);
+            let listed = list.mirrors.into_iter();
+            mirrors
+                .extend(listed.filter_map(|one| Some((Peer::verify(&AwsLc, one.descriptor, now()).ok()?, one.status))));
+        }
+        Ok(mirrors)
+    }
+
+    async fn mirrors_page(&self, path: &str, deadline: Deadline) -> Result<MirrorList, Missing> {
+        let by = |statement_key| Signatory { vantage: self.id, statement_key };
+        let verify = |key, signed| Ok(mirror::verify::<MirrorList>(&AwsLc, by(key), signed, now())?);
+        Ok(self.ask(path, LARGEST_LIST, deadline, verify).await?.into_content())
     }
 
     async fn learn(&self, deadline: Deadline) -> Result<Known, Missing> {

@@ -10,6 +10,7 @@ pub(crate) mod history;
 pub(crate) mod import;
 mod looking;
 mod many;
+pub(crate) mod mirror;
 mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;

@@ -118,7 +118,7 @@ impl Trial {
     /// Whether no further quiz could turn it: a liar is not asked on.
     pub(super) fn is_lost(&self) -> bool {
         match self.kind {
-            TrialKind::Retest => self.dissents > 0,
+            TrialKind::Retest => self.dissents >= 2,
             TrialKind::Suspect => self.dissents >= 2 && self.dissents * 2 >= self.compared,
             TrialKind::Candidate => self.dissents >= 3,
         }
@@ -135,7 +135,7 @@ impl Trial {
         let dissented = match self.kind {
             TrialKind::Suspect => dissents >= 2 && dissents * 4 >= compared,
             TrialKind::Candidate => dissents >= 3 || dissents * 5 >= compared.max(1),
-            TrialKind::Retest => dissents > 0,
+            TrialKind::Retest => dissents * 4 > compared,
         };
         let habitual = self.kind == TrialKind::Suspect && dissents > 0 && rates.dissents_too_often(settings);
         if !answered_enough {

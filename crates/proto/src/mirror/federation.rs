@@ -80,7 +80,7 @@ pub(super) enum Due {
     /// A round, or a later look, that is no longer waited for.
     Round(RoundId),
     /// Votes are to be fetched.
-    Case(Fingerprint),
+    Case(u64),
     /// Strangers wait to be met.
     Meeting,
     /// Another's list.

@@ -29,6 +29,7 @@ const MOST_BALLOTS: usize = 8_192;
 /// A request for removal of one's own.
 #[derive(Debug)]
 pub(super) struct Case {
+    number: u64,
     subject: Slot,
     reason: Reason,
     asked: Vec<VantageId>,
@@ -93,13 +94,15 @@ impl Federation {
                 asked.push(to);
             }
         }
-        self.cases.insert(id, Case { subject: slot, reason, asked, votes: BTreeMap::new(), polls: 0 });
-        self.agenda.add(work.now.plus(self.settings.vote_time / 6), Due::Case(id));
+        let number = self.number();
+        self.cases.insert(id, Case { number, subject: slot, reason, asked, votes: BTreeMap::new(), polls: 0 });
+        self.agenda.add(work.now.plus(self.settings.vote_time / 6), Due::Case(number));
     }
 
     /// Fetches the votes that are missing, a bounded number of times; then what is there decides.
-    pub(super) fn poll(&mut self, removal: Fingerprint, work: &mut Work<'_>) {
-        let Some(case) = self.cases.get_mut(&removal) else { return };
+    pub(super) fn poll(&mut self, number: u64, work: &mut Work<'_>) {
+        let Some((removal, case)) = self.cases.iter_mut().find(|(_, case)| case.number == number) else { return };
+        let removal = *removal;
         if case.polls >= self.settings.vote_polls {
             return self.decide(removal, work);
         }
@@ -109,7 +112,7 @@ impl Federation {
                 work.out.push(Action::FetchVote { removal, from: *from });
             }
         }
-        self.agenda.add(work.now.plus(self.settings.vote_time), Due::Case(removal));
+        self.agenda.add(work.now.plus(self.settings.vote_time), Due::Case(number));
     }
 
     pub(super) fn vote_received(&mut self, vote: Signed, work: &mut Work<'_>) -> Result<(), Refused> {

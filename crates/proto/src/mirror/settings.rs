@@ -96,7 +96,7 @@ impl Default for Settings {
         Self {
             day: DAY,
             messages_a_day: 20_000,
-            visits_a_day: 500,
+            visits_a_day: 360,
             visits_each: 12,
             companions: 2,
             round_time: Duration::from_secs(60),

@@ -182,6 +182,7 @@ impl Site {
             ca_id,
             public_ca: PublicCa::Valid,
             host_keys: Vec::new(),
+            scts: None,
         };
         let dns = DnsAnswers {
             a: Some(vec![self.address.into()]),
