@@ -35,10 +35,12 @@ pub(crate) struct ListQuestion {
 impl Mirrors {
     /// A client asked for a service: its name may become one that quizzes ask for.
     pub(crate) fn asked(self: &Arc<Self>, service: &ServiceId, asker: Option<IpAddr>) {
-        let (Some(asker), Some(domain), Ok(now)) = (asker, domain_of(service), self.tools.shared.clock.now()) else {
+        let (Some(asker), Some(_), Ok(now)) = (asker, service.host().name(), self.tools.shared.clock.now()) else {
             return;
         };
-        if let Some(client) = self.names.client(service, asker, now) {
+        if let Some(client) = self.names.client(service, asker, now)
+            && let Some(domain) = domain_of(service)
+        {
             drop(self.handle(Event::NameAsked { service: service.clone(), domain, client }));
         }
     }
@@ -78,7 +80,7 @@ impl Mirrors {
         let (mut page, mut bytes, mut mirrors) = (0, HEADING, Vec::new());
         for (peer, status) in wanted {
             let listed = Listed { descriptor: peer.signed().clone(), status };
-            let size = serde_json::to_string(&listed).map_or(LARGEST_LIST, |text| text.len() + 1);
+            let size = size(&listed);
             if bytes + size > LARGEST_LIST || mirrors.len() >= MOST_MIRRORS {
                 if page == question.page {
                     return Ok((mirrors, Some(page + 1)));
@@ -170,6 +172,13 @@ impl Mirrors {
     }
 }
 
+/// What an entry takes in JSON at most, without writing it: quotes, backslashes and white space take two bytes there.
+fn size(listed: &Listed) -> usize {
+    let Signed { body, signature } = &listed.descriptor;
+    let twice = body.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f)).count();
+    body.len() + twice + signature.len() + 80
+}
+
 fn told(standing: &Standing) -> Value {
     json!({
         "vantage": standing.peer.vantage(),
@@ -204,4 +213,21 @@ fn refused(why: &Refused) -> Problem {
         Refused::Myself | Refused::Older { .. } | Refused::TwoDescriptors(_) => StatusCode::CONFLICT,
     };
     Problem::new(status, "refused", why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_no_larger_than_it_is_counted() {
+        let body = "{\"a\":\"\\\"\n\t é\"}".repeat(100);
+        let descriptor = Signed { body, signature: "e30..c2ln".into() };
+        for status in [Status::Candidate, Status::Gone] {
+            let listed = Listed { descriptor: descriptor.clone(), status };
+            let written = serde_json::to_string(&listed).unwrap().len() + 1;
+            let counted = size(&listed);
+            assert!((written..written + 80).contains(&counted), "{written} {counted}");
+        }
+    }
 }

@@ -45,7 +45,7 @@ const MOST_VOTES: usize = 8_192;
 
 /// A signed page of the list is given out again for this long.
 const PAGES_LIVE: Duration = Duration::from_secs(2);
-const PAGES: u64 = 16;
+const PAGES: u64 = 32;
 
 /// While the clock stands wrong, it is read again after this time.
 const CLOCK_AGAIN: Duration = Duration::from_secs(1);
@@ -134,14 +134,16 @@ impl Mirrors {
 
     async fn live(self: &Arc<Self>) -> std::convert::Infallible {
         loop {
-            self.count();
             let deadline = self.lock().deadline();
             let wait = match (deadline, self.tools.shared.clock.now()) {
                 (Some(deadline), Ok(now)) => deadline.since(now),
                 _ => CLOCK_AGAIN,
             };
             tokio::select! {
-                () = tokio::time::sleep(wait) => drop(self.handle(Event::Tick)),
+                () = tokio::time::sleep(wait) => {
+                    drop(self.handle(Event::Tick));
+                    self.count();
+                }
                 () = self.moved.notified() => {}
             }
         }
@@ -174,9 +176,16 @@ impl Mirrors {
     fn handle(self: &Arc<Self>, event: Event) -> Result<(), Unhandled> {
         let now = self.tools.shared.clock.now().map_err(Unhandled::Clock)?;
         let mut actions = Vec::new();
-        let result = self.lock().handle(event, now, &mut Chance, &mut actions);
+        let (result, is_sooner) = {
+            let mut machine = self.lock();
+            let before = machine.deadline();
+            let result = machine.handle(event, now, &mut Chance, &mut actions);
+            (result, machine.deadline() < before)
+        };
         self.carry_out(actions);
-        self.moved.notify_one();
+        if is_sooner {
+            self.moved.notify_one();
+        }
         Ok(result?)
     }
 

@@ -1,16 +1,22 @@
 //! The node as a mirror, asked over real sockets.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
-use parallax_client::{Deadline, Missing, NodeVantage, VantageUrl};
+use parallax_client::{Checker, DEFAULT_TIMEOUT, Deadline, Missing, NodeVantage, VantageUrl};
 use parallax_node::{MirrorSettings, Node};
-use parallax_probe::{AwsLc, TargetPolicy};
+use parallax_probe::{AwsLc, Prober, TargetPolicy};
 use parallax_proto::Signed;
-use parallax_proto::mirror::{MirrorList, Signatory, verify};
+use parallax_proto::mirror::{MirrorList, Settings, Signatory, verify};
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::support::{PATIENCE, Reply, Site, TestNode, call, http_get, look_now, now, settings};
 
@@ -162,6 +168,98 @@ async fn row_15_a_report_goes_only_to_those_who_were_asked_and_every_view_must_h
     assert_eq!(post(&nodes[0], "/v1/reports", report(&views[1..])).await.problem(403), "refused");
     views[2].body = views[2].body.replace("lab-1", "lab-2");
     assert_eq!(post(&nodes[0], "/v1/reports", report(&views)).await.problem(400), "bad-statement");
+}
+
+/// Stands before a node under the node's own identity, and reads what it is asked.
+struct Eavesdropper {
+    at: std::net::SocketAddr,
+    heard: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Eavesdropper {
+    async fn before(node: &TestNode, listener: TcpListener) -> Self {
+        let identity = node.data.path().join("identity");
+        let server = std::fs::read(identity.join("server.pem")).unwrap();
+        let ca = std::fs::read(identity.join("ca.pem")).unwrap();
+        let chain = [server.as_slice(), &ca].map(|pem| CertificateDer::from_pem_slice(pem).unwrap());
+        let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.to_vec(), PrivateKeyDer::from_pem_slice(&server).unwrap())
+            .unwrap();
+        let (acceptor, heard) = (TlsAcceptor::from(Arc::new(config)), Arc::new(Mutex::new(Vec::new())));
+        let (at, inner, listens) = (listener.local_addr().unwrap(), node.node.http().unwrap(), Arc::clone(&heard));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, heard) = (acceptor.clone(), Arc::clone(&listens));
+                tokio::spawn(async move {
+                    let (mut reading, mut writing) = tokio::io::split(acceptor.accept(stream).await.ok()?);
+                    let (mut answers, mut questions) = TcpStream::connect(inner).await.ok()?.into_split();
+                    tokio::spawn(async move { tokio::io::copy(&mut answers, &mut writing).await });
+                    let mut bytes = vec![0; 4096];
+                    loop {
+                        let many = reading.read(&mut bytes).await.ok().filter(|many| *many > 0)?;
+                        heard.lock().unwrap().extend_from_slice(&bytes[..many]);
+                        questions.write_all(&bytes[..many]).await.ok()?;
+                    }
+                    #[allow(unreachable_code, reason = "the type of what `?` leaves with")]
+                    Some(())
+                });
+            }
+        });
+        Self { at, heard }
+    }
+
+    /// The first question about a service, with its headers in order and without its nonce; what was heard is forgotten.
+    async fn question(&self) -> (String, Vec<String>) {
+        let heard = async {
+            loop {
+                let text = String::from_utf8_lossy(&self.heard.lock().unwrap()).into_owned();
+                let question = text.split_inclusive("\r\n\r\n").find(|head| head.starts_with("GET /v1/view"));
+                if let Some(question) = question.and_then(|head| head.strip_suffix("\r\n\r\n")) {
+                    self.heard.lock().unwrap().clear();
+                    return question.to_owned();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let heard = tokio::time::timeout(PATIENCE, heard).await.unwrap();
+        let mut lines = heard.split("\r\n").map(str::to_owned);
+        let line = lines.next().unwrap();
+        let (path, nonce) = line.strip_suffix(" HTTP/1.1").unwrap().split_once("&nonce=").unwrap();
+        (format!("{path} and a nonce of {} characters", nonce.len()), lines.collect())
+    }
+}
+
+#[tokio::test]
+async fn row_20_a_quiz_is_the_very_question_that_a_client_asks() {
+    let listener = TcpListener::bind("127.0.0.8:0").await.unwrap();
+    let at = format!("https://{}", listener.local_addr().unwrap());
+    let quizzed = TestNode::with(|settings| settings.addresses = vec![at.clone()]).await;
+    let between = Eavesdropper::before(&quizzed, listener).await;
+    let service = "popular.example".parse().unwrap();
+    // They wait equally long. Here both wait a little longer: the seconds of `wait` are whole ones, and a loaded machine
+    // may spend half of one before it asks.
+    assert_eq!(MirrorSettings::default().patience, DEFAULT_TIMEOUT);
+    let patience = Duration::from_millis(5_450);
+    let tester = TestNode::with(|settings| {
+        let rules = Settings { candidate_time: Duration::from_secs(2), ..Settings::default() };
+        settings.mirror = MirrorSettings { rules, popular: vec![service], patience, ..MirrorSettings::default() };
+    })
+    .await;
+    let wrapped = quizzed.get("/v1/vantage").await.signed();
+    join(&wrapped, &tester.node).await.unwrap();
+    let quiz = between.question().await;
+    tester.node.shutdown().await.unwrap();
+    between.heard.lock().unwrap().clear();
+
+    let url: VantageUrl = format!("https://{}", between.at).parse().unwrap();
+    let asked = NodeVantage::new(url.with_pin(quizzed.node.vantage()), None).unwrap();
+    let prober = Prober::new(settings(quizzed.data.path()).probe).unwrap();
+    let checker = Checker::builder(prober).vantage(Arc::new(asked)).timeout(patience).build();
+    checker.check(&"popular.example".parse().unwrap()).await;
+    assert_eq!(between.question().await, quiz);
 }
 
 #[tokio::test]
