@@ -424,18 +424,8 @@ impl Ask {
         max_age: Duration,
         address: Option<std::net::SocketAddr>,
     ) -> Result<Verified<View>, Missing> {
-        let question = Question {
-            max_age,
-            address: address.map(|address| address.ip()),
-            // A second is left for the way back.
-            wait: self
-                .deadline
-                .left()
-                .saturating_sub(Duration::from_millis(500))
-                .clamp(Duration::from_secs(1), LONGEST_WAIT),
-            nonce: Some(nonce()),
-            ..Question::about(self.service.clone())
-        };
+        let address = address.map(|address| address.ip());
+        let question = Question { address, ..ordinary_question(self.service.clone(), max_age, self.deadline) };
         let answer = self.vantage.view(question, self.deadline);
         tokio::time::timeout_at(self.deadline.instant(), answer).await.unwrap_or(Err(Missing::Timeout))
     }
@@ -451,6 +441,17 @@ impl Ask {
         }
         remembered.keep(view.clone());
         Ok(())
+    }
+}
+
+/// The question that a check asks a vantage point. Mirrors quiz one another with the very same.
+pub fn ordinary_question(service: ServiceId, max_age: Duration, deadline: Deadline) -> Question {
+    Question {
+        max_age,
+        // A second is left for the way back.
+        wait: deadline.left().saturating_sub(Duration::from_millis(500)).clamp(Duration::from_secs(1), LONGEST_WAIT),
+        nonce: Some(nonce()),
+        ..Question::about(service)
     }
 }
 

@@ -1,18 +1,21 @@
-//! One GET over pinned TLS, with every size and time bounded.
+//! One GET or POST over pinned TLS, with every size and time bounded.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt as _, Empty, LengthLimitError, Limited};
+use http::Method;
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use parallax_core::{Host, VantageId, plainly};
 use parallax_proto::{SIGNATURE_HEADER, Signed};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
 use crate::pin::{PinError, PinVerifier};
@@ -25,7 +28,14 @@ const IDLE_CONNECTIONS: usize = 4;
 /// The largest problem document that is read.
 const LARGEST_PROBLEM: usize = 16 * 1024;
 
-type Connection = SendRequest<Empty<Bytes>>;
+type Connection = SendRequest<Full<Bytes>>;
+
+/// What is sent: a path with its query, and a JSON body where it is a POST.
+#[derive(Clone)]
+struct Message<'a> {
+    path: &'a str,
+    body: Option<Bytes>,
+}
 
 /// Asks one node, keeping connections alive between questions.
 pub(crate) struct Channel {
@@ -49,21 +59,55 @@ impl Channel {
 
     /// A signed body of at most `limit` bytes.
     pub(crate) async fn get(&self, path: &str, limit: usize, deadline: Deadline) -> Result<Signed, Missing> {
-        tokio::time::timeout_at(deadline.instant(), self.exchange(path, limit)).await.unwrap_or(Err(Missing::Timeout))
+        self.within(deadline, self.exchange(Message { path, body: None }, limit)).await
     }
 
-    async fn exchange(&self, path: &str, limit: usize) -> Result<Signed, Missing> {
+    /// Posts JSON; what comes back has at most `limit` bytes.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Signed, Missing> {
+        self.within(deadline, self.exchange(Message { path, body: Some(body) }, limit)).await
+    }
+
+    /// The time from a request to its answer on a connection that stands.
+    pub(crate) async fn round_trip(&self, path: &str, deadline: Deadline) -> Result<Duration, Missing> {
+        let measure = async {
+            let connection = match self.take_idle() {
+                Some(connection) => connection,
+                None => self.connect().await?,
+            };
+            self.keep(connection);
+            let started = Instant::now();
+            self.exchange(Message { path, body: None }, 0).await?;
+            Ok(started.elapsed())
+        };
+        self.within(deadline, measure).await
+    }
+
+    async fn within<T>(
+        &self,
+        deadline: Deadline,
+        work: impl Future<Output = Result<T, Missing>>,
+    ) -> Result<T, Missing> {
+        tokio::time::timeout_at(deadline.instant(), work).await.unwrap_or(Err(Missing::Timeout))
+    }
+
+    async fn exchange(&self, message: Message<'_>, limit: usize) -> Result<Signed, Missing> {
         // The node may have closed an idle connection meanwhile; that is no failure, a new one is opened.
         while let Some(mut connection) = self.take_idle() {
-            match self.send(&mut connection, path).await {
+            match self.send(&mut connection, &message).await {
                 Ok(response) => return self.receive(connection, response, limit).await,
                 Err(error) if error.is_closed() || error.is_canceled() || error.is_incomplete_message() => continue,
                 Err(error) => return Err(Missing::Protocol(error.to_string())),
             }
         }
         let mut connection = self.connect().await?;
-        let response = self.send(&mut connection, path).await.map_err(|error| Missing::Protocol(error.to_string()))?;
-        self.receive(connection, response, limit).await
+        let response = self.send(&mut connection, &message).await;
+        self.receive(connection, response.map_err(|error| Missing::Protocol(error.to_string()))?, limit).await
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -75,10 +119,10 @@ impl Channel {
     async fn send(
         &self,
         connection: &mut Connection,
-        path: &str,
+        message: &Message<'_>,
     ) -> Result<http::Response<hyper::body::Incoming>, hyper::Error> {
         connection.ready().await?;
-        connection.send_request(request(path, &self.url.authority())).await
+        connection.send_request(request(message.clone(), &self.url.authority())).await
     }
 
     async fn receive(
@@ -147,7 +191,7 @@ pub(crate) async fn plain_get(
 ) -> Result<(u16, Bytes), Missing> {
     let exchange = async {
         let mut connection = open(connect_tcp(host, port).await?).await?;
-        let response = connection.send_request(request(path, &format!("{host}:{port}"))).await;
+        let response = connection.send_request(request(Message { path, body: None }, &format!("{host}:{port}"))).await;
         let (head, body) = response.map_err(|error| Missing::Protocol(error.to_string()))?.into_parts();
         let limit = if head.status.is_success() { limit } else { LARGEST_PROBLEM };
         Ok((head.status.as_u16(), collect(body, limit).await?))
@@ -155,9 +199,14 @@ pub(crate) async fn plain_get(
     tokio::time::timeout_at(deadline.instant(), exchange).await.unwrap_or(Err(Missing::Timeout))
 }
 
-fn request(path: &str, authority: &str) -> http::Request<Empty<Bytes>> {
-    let mut request = http::Request::new(Empty::new());
-    if let Ok(uri) = path.parse() {
+fn request(message: Message<'_>, authority: &str) -> http::Request<Full<Bytes>> {
+    let posts = message.body.is_some();
+    let mut request = http::Request::new(Full::new(message.body.unwrap_or_default()));
+    if posts {
+        *request.method_mut() = Method::POST;
+        request.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    }
+    if let Ok(uri) = message.path.parse() {
         *request.uri_mut() = uri;
     }
     if let Ok(host) = authority.parse() {

@@ -14,9 +14,9 @@ mod resolve;
 mod url;
 mod vantage;
 
-pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT};
+pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use mail::{MailReport, RelayReport, ReportedRoute};
-pub use node::{Known, NoPin, NodeVantage};
+pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
 pub use report::{Dropped, JudgedHostKey, MissingView, Report, ReportedNotary, ReportedView};

@@ -1,10 +1,12 @@
 //! A node as a vantage point.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parallax_core::{Timestamp, VantageId};
 use parallax_probe::AwsLc;
+use parallax_proto::mirror::{self, LARGEST_LIST, MirrorList, Peer, Signatory, Status};
 use parallax_proto::{
     Descriptor, DnsQuestion, DnsReply, Expected, LARGEST_DESCRIPTOR, LARGEST_DNS_REPLY, LARGEST_VIEW, Question, Signed,
     StatementKey, Verified, View,
@@ -14,6 +16,12 @@ use crate::clock::now;
 use crate::http::Channel;
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing, VantagePoint};
+
+/// Pages of a list of mirrors that are read.
+pub const MOST_PAGES: usize = 16;
+
+/// The largest answer to a POST that is read.
+const LARGEST_RECEIPT: usize = 16 * 1024;
 
 /// A node behind its pin. The statement key comes from its descriptor, which is asked for beside the first question and
 /// kept as long as it counts.
@@ -38,8 +46,8 @@ pub struct Known {
 }
 
 impl Known {
-    fn of(descriptor: &Verified<Descriptor>) -> Self {
-        let descriptor = descriptor.content();
+    /// What is kept of a descriptor that was verified.
+    pub fn of(descriptor: &Descriptor) -> Self {
         Self {
             statement_key: descriptor.statement_key,
             region: descriptor.region.clone(),
@@ -84,9 +92,46 @@ impl NodeVantage {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The round trip of `GET /v1/ping`, the making of a connection not counted.
+    pub async fn ping(&self, deadline: Deadline) -> Result<Duration, Missing> {
+        self.channel.round_trip("/v1/ping", deadline).await
+    }
+
+    /// Posts JSON to one of the federation's paths. What comes back is not signed.
+    pub async fn post(&self, path: &str, body: Vec<u8>, deadline: Deadline) -> Result<String, Missing> {
+        Ok(self.channel.post(path, body.into(), LARGEST_RECEIPT, deadline).await?.body)
+    }
+
+    /// A body of at most `limit` bytes with the signature that came with it: nothing of it is believed yet.
+    pub async fn fetch(&self, path: &str, limit: usize, deadline: Deadline) -> Result<Signed, Missing> {
+        self.channel.get(path, limit, deadline).await
+    }
+
+    /// The mirrors that it knows, of one status or of all: those whose descriptors hold now, at most [`MOST_PAGES`] pages.
+    pub async fn mirrors(&self, status: Option<Status>, deadline: Deadline) -> Result<Vec<(Peer, Status)>, Missing> {
+        let mut mirrors = Vec::new();
+        let mut page = Some(0);
+        for _ in 0..MOST_PAGES {
+            let Some(number) = page else { break };
+            let filter = status.map_or_else(String::new, |status| format!("&status={}", status.as_str()));
+            let list = self.mirrors_page(&format!("/v1/mirrors?page={number}{filter}"), deadline).await?;
+            page = list.next.filter(|next| *next > number);
+            let listed = list.mirrors.into_iter();
+            mirrors
+                .extend(listed.filter_map(|one| Some((Peer::verify(&AwsLc, one.descriptor, now()).ok()?, one.status))));
+        }
+        Ok(mirrors)
+    }
+
+    async fn mirrors_page(&self, path: &str, deadline: Deadline) -> Result<MirrorList, Missing> {
+        let by = |statement_key| Signatory { vantage: self.id, statement_key };
+        let verify = |key, signed| Ok(mirror::verify::<MirrorList>(&AwsLc, by(key), signed, now())?);
+        Ok(self.ask(path, LARGEST_LIST, deadline, verify).await?.into_content())
+    }
+
     async fn learn(&self, deadline: Deadline) -> Result<Known, Missing> {
         let signed = self.channel.get("/v1/vantage", LARGEST_DESCRIPTOR, deadline).await?;
-        let known = Known::of(&Descriptor::verify(&AwsLc, self.id, signed, now())?);
+        let known = Known::of(Descriptor::verify(&AwsLc, self.id, signed, now())?.content());
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known.clone());
         Ok(known)
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parallax_core::VantageId;
+use parallax_proto::mirror::StatementError;
 use parallax_proto::{
     BadSignature, DescriptorError, DnsQuestion, DnsReply, DnsReplyError, Question, ReplyError, Verified, View,
     ViewError,
@@ -98,6 +99,9 @@ pub enum Missing {
     /// Its kind knows nothing of DNS.
     #[error("not supported: old notaries can't be asked about DNS")]
     NoDns,
+    /// Its list of mirrors does not hold.
+    #[error("its list of mirrors does not hold: {0}")]
+    Mirrors(#[from] StatementError),
     /// An old notary's reply does not hold.
     #[error("{0}")]
     Reply(#[from] ReplyError),
@@ -122,6 +126,7 @@ impl Missing {
             self,
             Missing::View(ViewError::Signature(BadSignature::Mismatch))
                 | Missing::Dns(DnsReplyError::Signature(BadSignature::Mismatch))
+                | Missing::Mirrors(StatementError::Signature(BadSignature::Mismatch))
         )
     }
 
@@ -141,6 +146,7 @@ impl Missing {
             | Missing::Descriptor(_)
             | Missing::View(_)
             | Missing::Dns(_)
+            | Missing::Mirrors(_)
             | Missing::Reply(_)
             | Missing::TooLarge(_)
             | Missing::Lying(_) => true,

@@ -14,6 +14,7 @@ use crate::legacy::Legacy;
 use crate::lifecycle::Lifecycle;
 use crate::limits::RateLimits;
 use crate::metrics::Metrics;
+use crate::mirror::Mirrors;
 use crate::seldom::Seldom;
 use crate::single_flight::{Joined, SingleFlight};
 use crate::views::Views;
@@ -37,7 +38,8 @@ pub(crate) struct App {
     /// Whether the store is well: asked of it once for all who want to know.
     pub(crate) store_health: Arc<SingleFlight<(), bool>>,
     pub(crate) description: Description,
-    pub(crate) views: Views,
+    pub(crate) views: Arc<Views>,
+    pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) dns: Dns,
     /// `None` when it is off, or there is no HTTP listener.
     pub(crate) legacy: Option<Legacy>,

@@ -33,7 +33,7 @@ pub const LOOKS_UNDER_WAY: &str = "parallax_node_looks_under_way";
 pub const VIEWS: &str = "parallax_node_views_total";
 /// DNS answers, by `source`: `resolver` or `again`.
 pub const DNS_ANSWERS: &str = "parallax_node_dns_answers_total";
-/// Requests that were refused, by `limit`: `source`, `looks`, `target`, `dns`, `spelling`, `store`,
+/// Requests that were refused, by `limit`: `source`, `looks`, `target`, `dns`, `spelling`, `store`, `federation`,
 /// `clock`, `stopping`, `lost`.
 pub const REFUSED: &str = "parallax_node_refused_total";
 /// Histories that were asked for, by `source`: `memory`, `store`, `stale` (memory, because the store could not answer).
@@ -54,6 +54,12 @@ pub const SCAN_LOOKS: &str = "parallax_scan_looks_total";
 pub const SCAN_SERVICES: &str = "parallax_scan_services";
 /// Services that were due when the scan last read the store.
 pub const SCAN_DUE: &str = "parallax_scan_due_services";
+
+/// What the federation's state machine asked for, by `kind`: `ask` (a quiz), `ping`, `meet`, `look`, `forward`,
+/// `fetch-list`, `ask-removal`, `fetch-vote`, `vote`, `notify`, `persist`.
+pub const MIRROR_ACTIONS: &str = "parallax_mirror_actions_total";
+/// Mirrors that are known, by `status`: `candidate`, `active`, `inactive`, `gone`.
+pub const MIRRORS: &str = "parallax_mirror_known";
 
 /// Transactions of the store, by `name` and `result`: `committed` or `failed`.
 pub const STORE_TRANSACTIONS: &str = "parallax_store_transactions_total";
@@ -89,6 +95,8 @@ pub(crate) struct Metrics {
     scan_looks: Family<Label, Counter>,
     pub(crate) scan_services: Gauge,
     pub(crate) scan_due: Gauge,
+    mirror_actions: Family<Label, Counter>,
+    mirrors: Family<Label, Gauge>,
 }
 
 /// From a millisecond to the longest that anything here may take.
@@ -120,6 +128,8 @@ impl Metrics {
             scan_looks: Family::default(),
             scan_services: Gauge::default(),
             scan_due: Gauge::default(),
+            mirror_actions: Family::default(),
+            mirrors: Family::default(),
         };
         metrics.register_all();
         metrics
@@ -148,6 +158,8 @@ impl Metrics {
         self.register(SCAN_LOOKS, "Looks of the scan, by outcome", self.scan_looks.clone());
         self.register(SCAN_SERVICES, "Services that the scan knows of", self.scan_services.clone());
         self.register(SCAN_DUE, "Services that were due", self.scan_due.clone());
+        self.register(MIRROR_ACTIONS, "What the federation's state machine asked for", self.mirror_actions.clone());
+        self.register(MIRRORS, "Mirrors that are known, by status", self.mirrors.clone());
     }
 
     fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
@@ -187,6 +199,14 @@ impl Metrics {
 
     pub(crate) fn scanned(&self, outcome: &'static str) {
         self.scan_looks.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn mirror_action(&self, kind: &'static str) {
+        self.mirror_actions.get_or_create(&[("kind", kind)]).inc();
+    }
+
+    pub(crate) fn mirrors(&self, status: &'static str, count: usize) {
+        self.mirrors.get_or_create(&[("status", status)]).set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn view(&self, source: &'static str) {

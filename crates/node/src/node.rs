@@ -27,6 +27,7 @@ use crate::limits::{Places, RateLimits};
 use crate::listen::{Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
+use crate::mirror::{Mirrors, Tools as MirrorTools};
 use crate::router::router;
 use crate::scan;
 use crate::settings::{NodeLimits, NodeSettings};
@@ -67,7 +68,8 @@ impl Node {
         let database = data.path().join(DATABASE);
         let store = Arc::new(blocking(move || SqliteStore::open(&database)).await?);
         let key = open_legacy_key(&settings, &data).await?;
-        let app = Arc::new(build(&settings, Parts { identity, clock, store, key }, [http_at, https_at])?);
+        let parts = Parts { identity, clock, store, key };
+        let app = Arc::new(build(&settings, parts, [http_at, https_at]).await?);
         let router = router(Arc::clone(&app));
 
         let node = Self { app, data, router, http: http_at, https: https_at };
@@ -76,6 +78,12 @@ impl Node {
         let under_way = node.app.shared.lifecycle.enter();
         tokio::spawn(async move {
             chores.await;
+            drop(under_way);
+        });
+        let mirrors = Arc::clone(&node.app.mirrors).run();
+        let under_way = node.app.shared.lifecycle.enter();
+        tokio::spawn(async move {
+            mirrors.await;
             drop(under_way);
         });
         let app = Arc::clone(&node.app);
@@ -207,7 +215,7 @@ struct Parts {
 }
 
 /// Puts the parts together.
-fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 2]) -> Result<App, NodeError> {
+async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 2]) -> Result<App, NodeError> {
     let Parts { identity, clock, store, key } = parts;
     let [_, https] = own;
     let limits = Arc::new(RateLimits::new(&settings.limits));
@@ -228,6 +236,17 @@ fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 2]) ->
     let metrics = Arc::clone(&shared.metrics);
     let histories = Arc::new(Histories::new(Arc::clone(&store), metrics, settings.limits.memory_bytes));
     let looks = Arc::new(looks(&settings.limits, &shared, &histories, &prober));
+    let again = Again::new();
+    let views =
+        Arc::new(Views { shared: shared.clone(), histories: Arc::clone(&histories), looks: Arc::clone(&looks), again });
+    let mirrors = MirrorTools {
+        shared: shared.clone(),
+        views: Arc::clone(&views),
+        records: Arc::clone(&store),
+        limits: Arc::clone(&limits),
+        targets: targets.clone(),
+    };
+    let mirrors = Mirrors::open(settings.mirror.clone(), mirrors).await?;
     let legacy = key.map(|key| {
         let (shared, looks, limits) = (shared.clone(), Arc::clone(&looks), Arc::clone(&limits));
         let (histories, records) = (Arc::clone(&histories), Arc::clone(&store));
@@ -237,7 +256,8 @@ fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 2]) ->
     Ok(App {
         store_health: Arc::new(SingleFlight::new(health_holds, 1)),
         description: description.map_err(IdentityError::from)?,
-        views: Views { shared: shared.clone(), histories: Arc::clone(&histories), looks, again: Again::new() },
+        views,
+        mirrors,
         dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,
         body_bytes: settings.limits.body_bytes,

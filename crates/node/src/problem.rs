@@ -7,17 +7,20 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What `code` may be; programs know a failure by it.
-pub(crate) const CODES: [&str; 18] = [
+pub(crate) const CODES: [&str; 21] = [
     "bad-parameter",
     "bad-query",
+    "bad-statement",
     "body-too-large",
     "clock",
+    "https-only",
     "lost",
     "method-not-allowed",
     "metrics",
     "not-found",
     "not-ready",
     "not-recorded",
+    "refused",
     "signing",
     "stopping",
     "target-busy",

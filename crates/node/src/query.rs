@@ -6,10 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use parallax_core::{BadDnsName, BadRecordKind, RecordKind, ServiceId};
+use parallax_proto::mirror::{Hop, Status};
 use parallax_proto::{
-    DEFAULT_MAX_AGE, DEFAULT_WAIT, DnsQuestion, LONGEST_NONCE, LONGEST_WAIT, MAX_DNS_TYPES, Question,
+    DEFAULT_MAX_AGE, DEFAULT_WAIT, DnsQuestion, LONGEST_NONCE, LONGEST_WAIT, MAX_DNS_TYPES, Question, is_region,
 };
 
+use crate::mirror::ListQuestion;
 use crate::problem::Problem;
 
 /// The oldest look that may be asked for: ten years.
@@ -94,6 +96,36 @@ pub(crate) fn dns_question(pairs: Pairs) -> Result<DnsQuestion, Problem> {
     Ok(DnsQuestion { name, kinds, nonce: parameters.nonce()? })
 }
 
+/// The question of `GET /v1/mirrors`.
+pub(crate) fn list_question(pairs: Pairs) -> Result<ListQuestion, Problem> {
+    let parameters = Parameters::new(&["status", "region", "page"], pairs)?;
+    let status = parameters.optional("status").map(|text| {
+        let known = [Status::Candidate, Status::Active, Status::Inactive, Status::Gone];
+        let status = known.into_iter().find(|status| status.as_str() == text);
+        status.ok_or_else(|| Problem::parameter("status", "candidate, active, inactive or gone"))
+    });
+    let region = parameters.optional("region").map(|text| match is_region(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Problem::parameter("region", "1 to 32 lower-case letters, digits and hyphens")),
+    });
+    let page = parameters.optional("page").map(|text| {
+        let digits = (1..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        let page = digits.then(|| text.parse().ok()).flatten();
+        page.ok_or_else(|| Problem::parameter("page", "a whole number, 0 to 9999"))
+    });
+    Ok(ListQuestion { status: status.transpose()?, region: region.transpose()?, page: page.transpose()?.unwrap_or(0) })
+}
+
+/// How a join came: `POST /v1/mirrors`, with `forwarded=1` from another mirror.
+pub(crate) fn hop(pairs: Pairs) -> Result<Hop, Problem> {
+    let parameters = Parameters::new(&["forwarded"], pairs)?;
+    match parameters.optional("forwarded") {
+        None => Ok(Hop::Own),
+        Some("1") => Ok(Hop::Forwarded),
+        Some(_) => Err(Problem::parameter("forwarded", "1, or leave it out")),
+    }
+}
+
 fn record_kinds(text: &str) -> Result<BTreeSet<RecordKind>, Problem> {
     let bad = |why: String| Problem::parameter("types", why);
     let mut kinds = BTreeSet::new();
@@ -165,6 +197,26 @@ mod tests {
             assert_eq!(problem.field(), Some(field), "{query:?}");
             assert!(problem.detail().contains(part), "{query:?}: {}", problem.detail());
         }
+    }
+
+    #[test]
+    fn questions_about_mirrors() {
+        assert_eq!(list_question(vec![]).unwrap(), ListQuestion::default());
+        let asked = list_question(pairs(&[("status", "active"), ("region", "eu-west"), ("page", "3")])).unwrap();
+        assert_eq!((asked.status, asked.region.as_deref(), asked.page), (Some(Status::Active), Some("eu-west"), 3));
+        for (query, field) in [
+            (vec![("status", "Active")], "status"),
+            (vec![("region", "EU")], "region"),
+            (vec![("page", "-1")], "page"),
+            (vec![("page", "10000")], "page"),
+            (vec![("page", "")], "page"),
+            (vec![("pages", "1")], "pages"),
+        ] {
+            assert_eq!(list_question(pairs(&query)).unwrap_err().field(), Some(field), "{query:?}");
+        }
+        assert_eq!(hop(vec![]).unwrap(), Hop::Own);
+        assert_eq!(hop(pairs(&[("forwarded", "1")])).unwrap(), Hop::Forwarded);
+        assert_eq!(hop(pairs(&[("forwarded", "yes")])).unwrap_err().field(), Some("forwarded"));
     }
 
     #[test]

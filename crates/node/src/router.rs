@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Query, RawQuery, Request, State};
+use axum::extract::{Path, Query, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Limited;
-use parallax_proto::{BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER};
+use parallax_proto::mirror::{LARGEST_REMOVAL, LARGEST_REPORT};
+use parallax_proto::{
+    BadLegacyRequest, LARGEST_DESCRIPTOR, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER,
+};
 use tokio::time::Instant;
 
 use crate::app::App;
 use crate::pages;
 use crate::problem::Problem;
-use crate::query::{Pairs, dns_question, view_question};
+use crate::query::{Pairs, dns_question, hop, list_question, view_question};
 use crate::views::SignedBytes;
 
 /// Nothing here takes longer: the longest wait, one look that has to be recorded, and slack.
@@ -52,6 +55,12 @@ fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
         ("/v1/view", Counted::Yes, get(view)),
         ("/v1/dns", Counted::Yes, get(dns)),
         ("/v1/vantage", Counted::Yes, get(vantage)),
+        ("/v1/mirrors", Counted::Yes, get(mirrors).post(join)),
+        ("/v1/mirrors/{id}", Counted::Yes, get(mirror)),
+        ("/v1/removals", Counted::Yes, post(removal)),
+        ("/v1/removals/{id}", Counted::Yes, get(vote)),
+        ("/v1/reports", Counted::Yes, post(report)),
+        ("/v1/ping", Counted::Yes, get(ping)),
         ("/healthz", Counted::No, get(health)),
         ("/readyz", Counted::No, get(ready)),
         ("/metrics", Counted::Yes, get(metrics)),
@@ -85,7 +94,8 @@ fn guarded(
         let app = Arc::clone(&app);
         async move {
             let started = Instant::now();
-            let mut response = guard(&app, counted, request, next).await.unwrap_or_else(IntoResponse::into_response);
+            let mut response =
+                guard(&app, (route, counted), request, next).await.unwrap_or_else(IntoResponse::into_response);
             response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
             app.shared.metrics.request(route, response.status().as_u16(), started.elapsed());
@@ -95,14 +105,19 @@ fn guarded(
 }
 
 /// What holds for every request: its source may ask, its body is small, its answer comes.
-async fn guard(app: &App, counted: Counted, request: Request, next: Next) -> Result<Response, Problem> {
+async fn guard(
+    app: &App,
+    (route, counted): (&'static str, Counted),
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     if let Some(ClientAddress(source)) = request.extensions().get().copied().filter(|_| counted == Counted::Yes) {
         app.limits.admit_source(source).map_err(|wait| {
             app.shared.metrics.refused("source");
             Problem::too_many("your network asks more often than it may; come back", wait)
         })?;
     }
-    let most = app.body_bytes;
+    let most = most_bytes(app, route);
     let announced = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > most) {
         return Err(too_large(most));
@@ -111,6 +126,17 @@ async fn guard(app: &App, counted: Counted, request: Request, next: Next) -> Res
     tokio::time::timeout(LONGEST_ANSWER, next.run(request))
         .await
         .map_err(|_| Problem::unavailable("too-slow", "the answer takes too long; come back", Duration::from_secs(5)))
+}
+
+/// What a body may have: what mirrors send one another is larger than what anybody else does. Text within JSON takes up to
+/// twice its size.
+fn most_bytes(app: &App, route: &str) -> usize {
+    match route {
+        "/v1/mirrors" => app.body_bytes.max(2 * LARGEST_DESCRIPTOR),
+        "/v1/removals" => app.body_bytes.max(2 * LARGEST_REMOVAL),
+        "/v1/reports" => app.body_bytes.max(LARGEST_REPORT),
+        _ => app.body_bytes,
+    }
 }
 
 fn too_large(most: usize) -> Problem {
@@ -134,7 +160,12 @@ async fn view(
     asker: Option<Extension<ClientAddress>>,
     query: Result<Query<Pairs>, QueryRejection>,
 ) -> Result<SignedBytes, Problem> {
-    app.views.answer(&view_question(pairs(query)?)?, address(asker)).await
+    let question = view_question(pairs(query)?)?;
+    let answer = app.views.answer(&question, address(asker)).await?;
+    if question.address.is_none() {
+        app.mirrors.asked(&question.service, address(asker));
+    }
+    Ok(answer)
 }
 
 async fn dns(
@@ -148,6 +179,87 @@ async fn dns(
 async fn vantage(State(app): State<Arc<App>>) -> Result<SignedBytes, Problem> {
     let signed = SignedBytes::new(app.description.signed());
     signed.ok_or_else(|| Problem::unavailable("signing", "the descriptor can't be sent", Duration::from_secs(60)))
+}
+
+/// Mirrors are met by TLS under their vantage ids; what comes in the clear may be anybody's.
+fn over_tls(listener: Option<Extension<Listener>>) -> Result<(), Problem> {
+    if listener.is_some_and(|Extension(listener)| listener == Listener::Plain) {
+        let detail = "the federation is served over HTTPS only; the node's descriptor (/v1/vantage) says where";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "https-only", detail));
+    }
+    Ok(())
+}
+
+/// A vantage id, or the id of a request for removal.
+fn id<T: std::str::FromStr>(path: &str) -> Result<T, Problem> {
+    path.parse().map_err(|_| Problem::parameter("id", "an id is 64 lower-case hex digits"))
+}
+
+fn accepted(receipt: &serde_json::Value) -> Response {
+    let mut response = typed("application/json", receipt.to_string());
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+async fn mirrors(
+    State(app): State<Arc<App>>,
+    listener: Option<Extension<Listener>>,
+    query: Result<Query<Pairs>, QueryRejection>,
+) -> Result<SignedBytes, Problem> {
+    over_tls(listener)?;
+    app.mirrors.list(&list_question(pairs(query)?)?)
+}
+
+async fn join(
+    State(app): State<Arc<App>>,
+    listener: Option<Extension<Listener>>,
+    query: Result<Query<Pairs>, QueryRejection>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    over_tls(listener)?;
+    let hop = hop(pairs(query)?)?;
+    Ok(accepted(&app.mirrors.join(&whole(body, most_bytes(&app, "/v1/mirrors"))?, hop)?))
+}
+
+async fn mirror(
+    State(app): State<Arc<App>>,
+    listener: Option<Extension<Listener>>,
+    Path(path): Path<String>,
+) -> Result<Response, Problem> {
+    over_tls(listener)?;
+    Ok(typed("application/json", app.mirrors.about(id(&path)?)?.to_string()))
+}
+
+async fn removal(
+    State(app): State<Arc<App>>,
+    listener: Option<Extension<Listener>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    over_tls(listener)?;
+    Ok(accepted(&app.mirrors.removal(&whole(body, most_bytes(&app, "/v1/removals"))?)?))
+}
+
+async fn vote(
+    State(app): State<Arc<App>>,
+    listener: Option<Extension<Listener>>,
+    Path(path): Path<String>,
+) -> Result<SignedBytes, Problem> {
+    over_tls(listener)?;
+    app.mirrors.vote_on(id(&path)?)
+}
+
+async fn report(
+    State(app): State<Arc<App>>,
+    listener: Option<Extension<Listener>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    over_tls(listener)?;
+    Ok(accepted(&app.mirrors.report(&whole(body, most_bytes(&app, "/v1/reports"))?)?))
+}
+
+async fn ping(listener: Option<Extension<Listener>>) -> Result<StatusCode, Problem> {
+    over_tls(listener)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn health() -> &'static str {
@@ -188,12 +300,16 @@ async fn form(
     RawQuery(query): RawQuery,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => too_large(app.body_bytes),
-        _ => Problem::new(StatusCode::BAD_REQUEST, "bad-query", "the form did not arrive whole"),
-    })?;
+    let body = whole(body, app.body_bytes)?;
     let body = std::str::from_utf8(&body).map_err(|_| bad_legacy(BadLegacyRequest::Form))?;
     page_or_reply(&app, address(asker), listener, [query.as_deref().unwrap_or_default(), body]).await
+}
+
+fn whole(body: Result<Bytes, BytesRejection>, most: usize) -> Result<Bytes, Problem> {
+    body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(most),
+        _ => Problem::new(StatusCode::BAD_REQUEST, "bad-query", "the body did not arrive whole"),
+    })
 }
 
 async fn page_or_reply(
@@ -233,7 +349,11 @@ async fn not_found() -> Problem {
 }
 
 async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "this path is read with GET")
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method-not-allowed",
+        "this path is not used with that method; /openapi.json says with which",
+    )
 }
 
 fn typed(kind: &'static str, body: impl Into<Body>) -> Response {

@@ -10,6 +10,7 @@ use parallax_probe::ProbeSettings;
 use parallax_proto::{RIRS, is_region};
 
 use crate::error::NodeError;
+use crate::mirror::MirrorSettings;
 
 /// What a node is told. The default is safe to run on the open Internet: it listens on loopback alone and looks at
 /// public addresses alone.
@@ -40,6 +41,8 @@ pub struct NodeSettings {
     pub legacy: bool,
     /// How often each service that is known is looked at again, at least one second; `None`: when somebody asks.
     pub scan_every: Option<Duration>,
+    /// How it takes part in the federation.
+    pub mirror: MirrorSettings,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
     pub server_certificate_life: Duration,
 }
@@ -77,7 +80,7 @@ impl NodeSettings {
         if self.server_certificate_life < Duration::from_secs(1) {
             return bad("server_certificate_life", "at least one second".into());
         }
-        Ok(())
+        self.mirror.check()
     }
 
     /// The names of the server certificate, for a listener at this address.
@@ -113,6 +116,7 @@ impl Default for NodeSettings {
             limits: NodeLimits::default(),
             legacy: true,
             scan_every: None,
+            mirror: MirrorSettings::default(),
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }

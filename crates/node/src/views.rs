@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use moka::future::Cache;
 use parallax_core::{History, Look, Observation, Outcome, ServiceId, Timestamp, VantageId};
-use parallax_proto::{Question, Signed, VIEW_FORMAT, VIEW_LIFE, View};
+use parallax_proto::{LONGEST_WAIT, Question, Signed, VIEW_FORMAT, VIEW_LIFE, View};
 use parallax_store::{Known, StoreError};
 use tokio::time::Instant;
 
@@ -79,6 +79,13 @@ impl Views {
         let signed = self.sign(question, material)?;
         self.again.keep(question, at, outcome, &signed).await;
         Ok(signed)
+    }
+
+    /// My own look for a comparison, not older than `max_age`, with the history; `None` when there is none.
+    pub(crate) async fn look_for_myself(&self, service: &ServiceId, max_age: Duration) -> Option<(Look, History)> {
+        let question = Question { max_age, wait: LONGEST_WAIT, ..Question::about(service.clone()) };
+        let material = self.material(&question, None).await.ok()?;
+        (material.look.now.outcome != Outcome::Pending).then_some((material.look, material.history))
     }
 
     async fn material(&self, question: &Question, asker: Option<IpAddr>) -> Result<Material, Problem> {

@@ -43,6 +43,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Serve(args) => commands::serve::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
+        Command::Mirror(args) => commands::mirror::run(args, config),
         Command::History(args) => commands::history::run(args, config),
         Command::Services(args) => commands::services::run(args, config),
         Command::Scan(args) => commands::scan::run(args, config),

@@ -26,6 +26,8 @@ fn every_metric_is_in_the_operator_s_table() {
         metrics::SCAN_LOOKS,
         metrics::SCAN_SERVICES,
         metrics::SCAN_DUE,
+        metrics::MIRROR_ACTIONS,
+        metrics::MIRRORS,
         metrics::STORE_TRANSACTIONS,
         metrics::STORE_SECONDS,
     ] {
@@ -37,8 +39,9 @@ fn every_metric_is_in_the_operator_s_table() {
 async fn every_route_and_problem_code_is_in_the_api_s_text() {
     let node = crate::support::TestNode::start().await;
     let document = node.get("/openapi.json").await.json();
-    for path in document["paths"].as_object().unwrap().keys() {
-        assert!(API.contains(&format!("GET {path}")), "{path}");
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let method = if methods.get("get").is_some() { "GET" } else { "POST" };
+        assert!(API.contains(&format!("{method} {path}")), "{path}");
     }
     let codes = document.pointer("/components/schemas/Problem/properties/code/enum").unwrap();
     for code in codes.as_array().unwrap() {

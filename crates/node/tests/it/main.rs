@@ -9,6 +9,7 @@ mod legacy;
 mod lifecycle;
 mod limits;
 mod logs;
+mod mirror;
 mod openapi;
 mod scan;
 mod sockets;

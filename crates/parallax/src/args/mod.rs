@@ -5,6 +5,7 @@ mod ca_auth;
 mod check;
 mod demo;
 mod history;
+mod mirror;
 mod observe;
 mod resolve;
 mod scan;
@@ -29,6 +30,7 @@ pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use history::HistoryArgs;
+pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorStatusArgs, OwnNodeArgs};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
@@ -84,6 +86,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
+    /// Take part in the federation of mirrors with your node
+    Mirror(MirrorArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),
     /// List, add and remove the services that a node remembers

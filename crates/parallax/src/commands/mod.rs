@@ -11,6 +11,7 @@ pub(crate) mod import;
 mod looking;
 mod mail;
 mod many;
+pub(crate) mod mirror;
 mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;

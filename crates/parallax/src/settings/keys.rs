@@ -89,8 +89,19 @@ pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW
 /// How often a node looks at every service that it knows.
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
+/// What counts as a day in the federation.
+pub(crate) const MIRROR_DAY: Key = key("mirror.day_secs", "PARALLAX_MIRROR_DAY", "", "");
+/// Quizzes that a candidate takes from each tester.
+pub(crate) const MIRROR_QUIZZES: Key = key("mirror.quizzes", "PARALLAX_MIRROR_QUIZZES", "", "");
+/// How old the look of a quizzed view may be.
+pub(crate) const MIRROR_MAX_AGE: Key = key("mirror.max_age_secs", "PARALLAX_MIRROR_MAX_AGE", "", "");
+/// Source networks that must have asked for a name before it is replayed.
+pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MIRROR_CLIENTS", "", "");
+/// What quizzes ask for besides the names of clients.
+pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
+
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 25] = [
+pub(crate) const ALL: [&Key; 30] = [
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -116,4 +127,9 @@ pub(crate) const ALL: [&Key; 25] = [
     &LEGACY,
     &ALLOW_PRIVATE,
     &SCAN_EVERY,
+    &MIRROR_DAY,
+    &MIRROR_QUIZZES,
+    &MIRROR_MAX_AGE,
+    &MIRROR_CLIENTS,
+    &MIRROR_POPULAR,
 ];

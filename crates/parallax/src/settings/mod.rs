@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parallax_core::{Policy, Share};
+use parallax_node::MirrorSettings;
 use parallax_proto::DEFAULT_MAX_AGE;
+use parallax_proto::mirror::Settings as Rules;
 
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::File;
@@ -26,7 +28,7 @@ pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Addresses, Line, Millis, PolicyName, Region, Registry, Secs, Switch};
+use values::{Addresses, Day, Line, Millis, PolicyName, Popular, Region, Registry, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,8 @@ pub(crate) struct Settings {
     pub(crate) look: LookSettings,
     /// How a node runs.
     pub(crate) serve: ServeSettings,
+    /// How a node takes part in the federation.
+    pub(crate) mirror: MirrorSettings,
     /// The configuration file, there or not.
     pub(crate) file: PathBuf,
     /// Whether it is there.
@@ -145,8 +149,9 @@ impl Settings {
         let check = resolve_check(&mut layers, flags)?;
         let look = resolve_look(&mut layers)?;
         let serve = resolve_serve(&mut layers, env)?;
+        let mirror = resolve_mirror(&mut layers)?;
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
-        Ok(Self { check, look, serve, file: path, file_found, shown: layers.into_shown() })
+        Ok(Self { check, look, serve, mirror, file: path, file_found, shown: layers.into_shown() })
     }
 
     /// The list of vantage points beside the configuration.
@@ -230,6 +235,23 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
     })
+}
+
+/// Every time of the rules goes with the length of the day.
+fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsError> {
+    let default = MirrorSettings::default();
+    let Day(day) = layers.pick(&keys::MIRROR_DAY, Day(default.rules.day))?;
+    let quizzes = layers.pick(&keys::MIRROR_QUIZZES, usize::from(default.rules.candidate_quizzes))?;
+    let Secs(quiz_max_age) = layers.pick(&keys::MIRROR_MAX_AGE, Secs(default.quiz_max_age))?;
+    let clients_a_name = layers.pick(&keys::MIRROR_CLIENTS, default.rules.clients_a_name)?;
+    let Popular(popular) = layers.pick(&keys::MIRROR_POPULAR, Popular(default.popular))?;
+    let by = default.rules.day.as_secs() / day.as_secs().max(1);
+    let rules = Rules {
+        candidate_quizzes: u16::try_from(quizzes).unwrap_or(u16::MAX),
+        clients_a_name,
+        ..Rules::compressed(u32::try_from(by).unwrap_or(u32::MAX))
+    };
+    Ok(MirrorSettings { rules, popular, quiz_max_age, ..MirrorSettings::default() })
 }
 
 fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_client::VantageUrl;
-use parallax_core::{Policy, Share};
+use parallax_core::{Policy, ServiceId, Share};
 use parallax_proto::{RIRS, is_region};
 
 use super::duration;
@@ -139,6 +139,22 @@ impl Value for Secs {
 
     fn write(&self) -> String {
         self.0.as_secs().to_string()
+    }
+}
+
+/// What counts as a day: a real one, or less in a lab.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Day(pub(crate) Duration);
+
+impl Value for Day {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let Secs(day) = Secs::read(raw)?;
+        let fits = (1..=86_400).contains(&day.as_secs());
+        fits.then_some(Self(day)).ok_or_else(|| "a day has 86400 seconds, in a lab 1 at least".to_string())
+    }
+
+    fn write(&self) -> String {
+        Secs(self.0).write()
     }
 }
 
@@ -320,6 +336,33 @@ impl Value for Addresses {
 
     fn write(&self) -> String {
         format!("[{}]", self.0.iter().map(|url| quote_toml(url)).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The services that everybody visits, at most 1000, each with a DNS name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Popular(pub(crate) Vec<ServiceId>);
+
+impl Value for Popular {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let bad = || "the value must be a list of at most 1000 services such as [\"example.com\"]".to_string();
+        let read = |text: &str| text.trim().parse::<ServiceId>().ok().filter(|service| service.host().name().is_some());
+        let services: Option<Vec<ServiceId>> = match raw {
+            Raw::Text(text) => text.split(',').map(read).collect(),
+            Raw::List(values) => values
+                .iter()
+                .map(|value| match value {
+                    Raw::Text(text) => read(text),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        };
+        services.filter(|services| services.len() <= 1000).map(Self).ok_or_else(bad)
+    }
+
+    fn write(&self) -> String {
+        format!("[{}]", self.0.iter().map(|service| quote_toml(&service.to_string())).collect::<Vec<_>>().join(", "))
     }
 }
 

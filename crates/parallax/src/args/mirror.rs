@@ -1,0 +1,106 @@
+//! `mirror`: the federation.
+
+use clap::{Args, Subcommand};
+
+use super::flags;
+use crate::settings::{self, Flag};
+
+/// What is below `mirror`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax mirror join https://192.0.2.7:8443#27f0…")]
+pub(crate) struct MirrorArgs {
+    #[command(subcommand)]
+    pub(crate) command: MirrorCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MirrorCommand {
+    /// Have your running node join the federation through a mirror
+    Join(MirrorJoinArgs),
+    /// Show the mirrors that your node, or another one, knows
+    List(MirrorListArgs),
+    /// Show what other mirrors think of your node, and why
+    Status(MirrorStatusArgs),
+}
+
+/// Which node is one's own.
+#[derive(Debug, Args)]
+pub(crate) struct OwnNodeArgs {
+    /// Your node [default: the HTTPS listener that the configuration names]
+    #[arg(long, value_name = "URL")]
+    pub(crate) node: Option<String>,
+
+    /// The time limit of each request, such as 5s or 800ms
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+}
+
+const AFTER_JOIN: &str = "\
+Your node has to run, and the mirror has to reach it at an address of its
+descriptor. The mirror tests it for a day; so do others that it tells. Your node
+tests the mirror too, and learns of others from its list.
+
+Example:
+  parallax mirror join https://192.0.2.7:8443#27f0…";
+
+/// What `mirror join` is told.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_JOIN)]
+pub(crate) struct MirrorJoinArgs {
+    /// The mirror, https://HOST:PORT#ID
+    #[arg(value_name = "URL#ID")]
+    pub(crate) through: String,
+
+    #[command(flatten)]
+    pub(crate) own: OwnNodeArgs,
+}
+
+/// What `mirror list` is told.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  parallax mirror list --status active")]
+pub(crate) struct MirrorListArgs {
+    /// Another node, https://HOST:PORT#ID, instead of your own
+    #[arg(value_name = "URL#ID", conflicts_with = "node")]
+    pub(crate) of: Option<String>,
+
+    /// Only candidate, active, inactive or gone ones
+    #[arg(long, value_name = "STATUS", value_parser = ["candidate", "active", "inactive", "gone"], hide_possible_values = true)]
+    pub(crate) status: Option<String>,
+
+    /// Print JSON, with whole ids
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) own: OwnNodeArgs,
+}
+
+const AFTER_STATUS: &str = "\
+Without a mirror, those are asked that your node holds for active, 25 at most.
+
+Examples:
+  parallax mirror status
+  parallax mirror status https://192.0.2.7:8443#27f0…";
+
+/// What `mirror status` is told.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_STATUS)]
+pub(crate) struct MirrorStatusArgs {
+    /// The mirror to ask, https://HOST:PORT#ID
+    #[arg(value_name = "URL#ID")]
+    pub(crate) of: Option<String>,
+
+    /// Print JSON, with whole ids and measurements
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) own: OwnNodeArgs,
+}
+
+impl OwnNodeArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        flags([(&settings::TIMEOUT, &self.timeout)])
+    }
+}
