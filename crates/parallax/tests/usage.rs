@@ -24,7 +24,7 @@ fn services_that_are_none() {
     let label = format!("{}.example", "a".repeat(64));
     for (service, part) in [
         ("", "no service was named"),
-        ("gopher://example.com", "use tls://, https:// or ssh://"),
+        ("gopher://example.com", "use tls://, https://, ssh://, smtp://"),
         ("ssh ://x", "tls://"),
         ("example.com:0", "ports are 1 to 65535"),
         ("example.com:65536", "ports are 1 to 65535"),

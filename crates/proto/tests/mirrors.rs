@@ -373,6 +373,17 @@ proptest! {
     }
 }
 
+/// Nine of which three went were six, and six were filled at once.
+#[test]
+fn repro_row_6_a_list_that_shrinks_is_not_filled_at_once() {
+    let agreed = |numbers: std::ops::Range<u32>| numbers.map(|number| (id(number), 3)).collect::<BTreeMap<_, _>>();
+    let mut list = MasterList::default();
+    list.refresh(&agreed(0..9), NOW);
+    list.refresh(&agreed(9..13), NOW.plus(Duration::from_secs(86_400)));
+    let new = list.entries().iter().filter(|entry| agreed(9..13).contains_key(&entry.vantage)).count();
+    assert_eq!((list.entries().len(), new), (9, 3));
+}
+
 #[test]
 fn row_7_the_draw_sticks_for_a_name_and_day_and_hardly_moves_with_the_list() {
     let mirrors: Vec<Drawable> = (0..200).map(|number| drawable(number, 200, 6, 200)).collect();

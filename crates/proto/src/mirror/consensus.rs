@@ -67,6 +67,9 @@ pub struct MasterList {
     /// How many more may come, and how many may go, on that day.
     may_come: usize,
     may_go: usize,
+    /// It was short when that day began. Else whoever has many dropped from it could fill it at once with his own.
+    #[serde(default)]
+    short: bool,
 }
 
 impl MasterList {
@@ -84,6 +87,7 @@ impl MasterList {
         let day = now.unix_secs().div_euclid(86_400);
         if day != self.day || self.kept.is_empty() {
             self.day = day;
+            self.short = self.kept.len() < SHORT;
             self.may_go = self.kept.len() / 3;
             // So that the newcomers are at most a third of what there is with them.
             self.may_come = self.kept.len() / 2;
@@ -122,7 +126,7 @@ impl MasterList {
             .map(|(vantage, support)| (std::cmp::Reverse(*support), *vantage))
             .collect();
         coming.sort_unstable();
-        if self.kept.len() >= SHORT {
+        if !(self.short && self.kept.len() < SHORT) {
             let lasting = self.kept.iter().filter(|entry| entry.since < day).count();
             let here = self.kept.len() - lasting;
             coming.truncate(self.may_come.min((lasting / 2).saturating_sub(here)));
