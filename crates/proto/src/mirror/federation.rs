@@ -180,7 +180,7 @@ impl Federation {
         }
     }
 
-    /// Takes the first list, which others agreed on (see [`super::consensus`]): without one there is nobody to ask. What
+    /// Takes the first list, which others agreed on (see [`super::consensus()`]): without one there is nobody to ask. What
     /// is known already stays as it is.
     pub fn adopt(&mut self, peers: impl IntoIterator<Item = Arc<Peer>>, now: Timestamp) {
         for peer in peers {
