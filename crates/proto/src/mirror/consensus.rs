@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_core::{Network, Timestamp, VantageId};
+use rand_core::Rng;
 use serde::{Deserialize, Serialize};
+
+use super::random::shuffle;
 
 /// Mirrors whose lists are asked for.
 pub const LISTS_ASKED: usize = 25;
@@ -77,7 +80,7 @@ impl MasterList {
 
     /// Takes what lists agree on. At most a third a day is replaced: what came in one day is never more than a third of
     /// the list, and no more than a third of it goes. The best supported come first, the least supported go first.
-    pub fn refresh(&mut self, agreed: &BTreeMap<VantageId, u32>, now: Timestamp) {
+    pub fn refresh(&mut self, agreed: &BTreeMap<VantageId, u32>, now: Timestamp, rng: &mut dyn Rng) {
         if agreed.is_empty() {
             return;
         }
@@ -95,7 +98,7 @@ impl MasterList {
         self.let_go(day);
         self.let_in(agreed, day);
         self.kept.sort_unstable_by_key(|entry| entry.vantage);
-        self.choose_anchors(day);
+        self.choose_anchors(day, rng);
     }
 
     /// One that does not answer is not waited for.
@@ -138,15 +141,13 @@ impl MasterList {
         self.kept.extend(coming.into_iter().map(entry));
     }
 
-    fn choose_anchors(&mut self, day: i64) {
-        let mut old: Vec<(bool, i64, std::cmp::Reverse<u32>, VantageId)> = self
-            .kept
-            .iter()
-            .filter(|entry| entry.anchor || (day - entry.since >= ANCHOR_AGE && entry.support > 0))
-            .map(|entry| (!entry.anchor, entry.since, std::cmp::Reverse(entry.support), entry.vantage))
-            .collect();
-        old.sort_unstable();
-        let anchors: BTreeSet<VantageId> = old.into_iter().take(MOST_ANCHORS).map(|(.., vantage)| vantage).collect();
-        self.kept.iter_mut().for_each(|entry| entry.anchor = anchors.contains(&entry.vantage));
+    /// Anchors stay; the places that are free fall to any of those known for long. By chance: whatever told them apart for
+    /// all clients alike, such as a low id, would be what an attacker makes his mirrors have.
+    fn choose_anchors(&mut self, day: i64, rng: &mut dyn Rng) {
+        let is_old = |entry: &&mut Kept| !entry.anchor && day - entry.since >= ANCHOR_AGE && entry.support > 0;
+        let free = MOST_ANCHORS.saturating_sub(self.kept.iter().filter(|entry| entry.anchor).count());
+        let mut old: Vec<&mut Kept> = self.kept.iter_mut().filter(is_old).collect();
+        shuffle(rng, &mut old);
+        old.into_iter().take(free).for_each(|entry| entry.anchor = true);
     }
 }
