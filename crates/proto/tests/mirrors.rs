@@ -472,6 +472,17 @@ fn row_6_one_of_the_first_three_is_an_anchor_and_anchors_outlive_a_bad_week_of_l
     assert!(anchors.iter().all(|anchor| kept.contains(anchor)));
 }
 
+/// Found by chance: nine of which three go are six, which is short, and a short list was filled at once.
+#[test]
+fn repro_a_list_that_loses_a_third_is_not_filled_with_strangers_the_same_day() {
+    let of = |range: std::ops::Range<u32>| range.map(|number| (id(number), 3)).collect::<BTreeMap<_, _>>();
+    let mut list = MasterList::default();
+    list.refresh(&of(0..9), NOW, &mut Chance(1));
+    list.refresh(&of(3..200), NOW.plus(24 * HOUR), &mut Chance(1));
+    assert_eq!(list.entries().len(), 9);
+    assert_eq!(list.entries().iter().filter(|entry| of(0..9).contains_key(&entry.vantage)).count(), 6);
+}
+
 #[test]
 fn row_22_no_single_publisher_or_network_decides_what_a_list_holds() {
     let honest = |number: u8| Heard { from: network(number), mirrors: (0..20).map(id).collect() };

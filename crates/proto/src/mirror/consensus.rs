@@ -67,8 +67,8 @@ pub struct Kept {
 pub struct MasterList {
     kept: Vec<Kept>,
     day: i64,
-    /// How many more may come, and how many may go, on that day.
-    may_come: usize,
+    /// How many more may come (`None`: the list was short that morning, and is filled), and how many may go, on that day.
+    may_come: Option<usize>,
     may_go: usize,
 }
 
@@ -89,7 +89,7 @@ impl MasterList {
             self.day = day;
             self.may_go = self.kept.len() / 3;
             // So that the newcomers are at most a third of what there is with them.
-            self.may_come = self.kept.len() / 2;
+            self.may_come = (self.kept.len() >= SHORT).then_some(self.kept.len() / 2);
         }
         for entry in &mut self.kept {
             entry.support = agreed.get(&entry.vantage).copied().unwrap_or(0);
@@ -125,11 +125,11 @@ impl MasterList {
             .map(|(vantage, support)| (std::cmp::Reverse(*support), *vantage))
             .collect();
         coming.sort_unstable();
-        if self.kept.len() >= SHORT {
+        if let Some(may_come) = &mut self.may_come {
             let lasting = self.kept.iter().filter(|entry| entry.since < day).count();
             let here = self.kept.len() - lasting;
-            coming.truncate(self.may_come.min((lasting / 2).saturating_sub(here)));
-            self.may_come -= coming.len();
+            coming.truncate((*may_come).min((lasting / 2).saturating_sub(here)));
+            *may_come -= coming.len();
         }
         let entry = |(support, vantage): (std::cmp::Reverse<u32>, VantageId)| Kept {
             vantage,
