@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_core::{Network, Timestamp, VantageId};
+use rand_core::Rng;
 use serde::{Deserialize, Serialize};
+
+use super::random::shuffle;
 
 /// Mirrors whose lists are asked for.
 pub const LISTS_ASKED: usize = 25;
@@ -64,12 +67,9 @@ pub struct Kept {
 pub struct MasterList {
     kept: Vec<Kept>,
     day: i64,
-    /// How many more may come, and how many may go, on that day.
-    may_come: usize,
+    /// How many more may come (`None`: the list was short that morning, and is filled), and how many may go, on that day.
+    may_come: Option<usize>,
     may_go: usize,
-    /// It was short when that day began. Else whoever has many dropped from it could fill it at once with his own.
-    #[serde(default)]
-    short: bool,
 }
 
 impl MasterList {
@@ -80,17 +80,16 @@ impl MasterList {
 
     /// Takes what lists agree on. At most a third a day is replaced: what came in one day is never more than a third of
     /// the list, and no more than a third of it goes. The best supported come first, the least supported go first.
-    pub fn refresh(&mut self, agreed: &BTreeMap<VantageId, u32>, now: Timestamp) {
+    pub fn refresh(&mut self, agreed: &BTreeMap<VantageId, u32>, now: Timestamp, rng: &mut dyn Rng) {
         if agreed.is_empty() {
             return;
         }
         let day = now.unix_secs().div_euclid(86_400);
         if day != self.day || self.kept.is_empty() {
             self.day = day;
-            self.short = self.kept.len() < SHORT;
             self.may_go = self.kept.len() / 3;
             // So that the newcomers are at most a third of what there is with them.
-            self.may_come = self.kept.len() / 2;
+            self.may_come = (self.kept.len() >= SHORT).then_some(self.kept.len() / 2);
         }
         for entry in &mut self.kept {
             entry.support = agreed.get(&entry.vantage).copied().unwrap_or(0);
@@ -99,7 +98,7 @@ impl MasterList {
         self.let_go(day);
         self.let_in(agreed, day);
         self.kept.sort_unstable_by_key(|entry| entry.vantage);
-        self.choose_anchors(day);
+        self.choose_anchors(day, rng);
     }
 
     /// One that does not answer is not waited for.
@@ -126,11 +125,11 @@ impl MasterList {
             .map(|(vantage, support)| (std::cmp::Reverse(*support), *vantage))
             .collect();
         coming.sort_unstable();
-        if !(self.short && self.kept.len() < SHORT) {
+        if let Some(may_come) = &mut self.may_come {
             let lasting = self.kept.iter().filter(|entry| entry.since < day).count();
             let here = self.kept.len() - lasting;
-            coming.truncate(self.may_come.min((lasting / 2).saturating_sub(here)));
-            self.may_come -= coming.len();
+            coming.truncate((*may_come).min((lasting / 2).saturating_sub(here)));
+            *may_come -= coming.len();
         }
         let entry = |(support, vantage): (std::cmp::Reverse<u32>, VantageId)| Kept {
             vantage,
@@ -142,15 +141,13 @@ impl MasterList {
         self.kept.extend(coming.into_iter().map(entry));
     }
 
-    fn choose_anchors(&mut self, day: i64) {
-        let mut old: Vec<(bool, i64, std::cmp::Reverse<u32>, VantageId)> = self
-            .kept
-            .iter()
-            .filter(|entry| entry.anchor || (day - entry.since >= ANCHOR_AGE && entry.support > 0))
-            .map(|entry| (!entry.anchor, entry.since, std::cmp::Reverse(entry.support), entry.vantage))
-            .collect();
-        old.sort_unstable();
-        let anchors: BTreeSet<VantageId> = old.into_iter().take(MOST_ANCHORS).map(|(.., vantage)| vantage).collect();
-        self.kept.iter_mut().for_each(|entry| entry.anchor = anchors.contains(&entry.vantage));
+    /// Anchors stay; the places that are free fall to any of those known for long. By chance: whatever told them apart for
+    /// all clients alike, such as a low id, would be what an attacker makes his mirrors have.
+    fn choose_anchors(&mut self, day: i64, rng: &mut dyn Rng) {
+        let is_old = |entry: &&mut Kept| !entry.anchor && day - entry.since >= ANCHOR_AGE && entry.support > 0;
+        let free = MOST_ANCHORS.saturating_sub(self.kept.iter().filter(|entry| entry.anchor).count());
+        let mut old: Vec<&mut Kept> = self.kept.iter_mut().filter(is_old).collect();
+        shuffle(rng, &mut old);
+        old.into_iter().take(free).for_each(|entry| entry.anchor = true);
     }
 }

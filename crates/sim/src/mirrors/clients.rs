@@ -50,7 +50,8 @@ impl Client {
             }
         }
         let heard: Vec<Heard> = asked.iter().filter_map(|number| engine.list_of(*number)).collect();
-        self.list.refresh(&consensus(&heard), engine.now());
+        let now = engine.now();
+        self.list.refresh(&consensus(&heard), now, &mut engine.rng);
         let networks: BTreeSet<Network> = heard.iter().map(|list| list.from).collect();
         // Invariant 6.
         if self.list.entries().iter().any(|entry| entry.support > 0 && entry.support as usize * 2 <= networks.len()) {

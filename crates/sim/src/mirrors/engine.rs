@@ -182,6 +182,10 @@ impl Engine {
         match item {
             Item::Wake(node) => {
                 let Some(sleeper) = self.nodes.get_mut(node as usize) else { return Ok(()) };
+                // An earlier deadline came up after this was set, and was kept.
+                if sleeper.wake_ms != self.now_ms {
+                    return Ok(());
+                }
                 sleeper.wake_ms = u64::MAX;
                 match sleeper.down_until(self.now_ms) {
                     Some(up_ms) => {
