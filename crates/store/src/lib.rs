@@ -6,7 +6,7 @@ mod sqlite;
 mod traits;
 
 pub use error::StoreError;
-pub use old::{OldSpan, add_old_spans, forget_old_spans, old_spans, old_spans_between};
+pub use old::{OldSpan, add_old_spans, forget_old_spans, has_old_spans, old_spans, old_spans_between};
 pub use sqlite::{SqliteOptions, SqliteStore, TransactionMetrics};
 pub use traits::{
     Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, MAX_KEY_BYTES, MAX_NAMESPACE_BYTES, MAX_PAGE,

@@ -34,6 +34,12 @@ pub async fn old_spans(records: &dyn Records, service: &ServiceId) -> Result<Vec
     records.get(NAMESPACE, &service.to_string()).await?.map_or(Ok(Vec::new()), |record| read(&record))
 }
 
+/// Whether there is any service of which an old notary remembered something.
+pub async fn has_old_spans(records: &dyn Records) -> Result<bool, StoreError> {
+    // Canonical spellings begin with a scheme, in letters.
+    Ok(!records.range(NAMESPACE, String::new().."\u{7f}".to_owned(), 1).await?.is_empty())
+}
+
 /// The same of all services from `first` to `last` in canonical order that have any. The rows of a service that can't be
 /// read are an error of that service.
 pub async fn old_spans_between(

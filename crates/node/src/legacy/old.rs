@@ -1,11 +1,11 @@
 //! What old notaries remembered, in memory in front of the store.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
 use parallax_core::{LegacyRow, ServiceId};
-use parallax_store::{OldSpan, SqliteStore, StoreError, old_spans};
+use parallax_store::{OldSpan, SqliteStore, StoreError, has_old_spans, old_spans};
 use tokio::time::Instant;
 
 use crate::histories::{FRESH, KEPT};
@@ -16,6 +16,11 @@ pub(super) struct OldRows {
     records: Arc<SqliteStore>,
     cache: Cache<ServiceId, Kept>,
     fresh: Duration,
+    /// When the store was last found to hold none of any service: most nodes never import any, and theirs are not looked
+    /// for one by one.
+    none: Mutex<Option<Instant>>,
+    /// The very same for all of which there are none.
+    nothing: Arc<[LegacyRow]>,
 }
 
 #[derive(Clone)]
@@ -32,7 +37,7 @@ impl OldRows {
             u32::try_from(300 + service.host().to_string().len() + rows).unwrap_or(u32::MAX)
         };
         let cache = Cache::builder().max_capacity(bytes).weigher(weigh).time_to_live(KEPT).build();
-        Self { records, cache, fresh: FRESH }
+        Self { records, cache, fresh: FRESH, none: Mutex::default(), nothing: Arc::new([]) }
     }
 
     /// The rows of a service: from memory when that is fresh, else from the store, else from memory all the same. Rows
@@ -43,6 +48,9 @@ impl OldRows {
             return Ok(Arc::clone(&kept.rows));
         }
         let (read, kept) = (Instant::now(), kept.map(|kept| kept.rows));
+        if kept.is_none() && self.are_none().await? {
+            return Ok(Arc::clone(&self.nothing));
+        }
         let rows: Arc<[LegacyRow]> = match (old_spans(self.records.as_ref(), service).await, kept) {
             (Ok(spans), Some(kept)) if spans.iter().filter_map(row).eq(kept.iter().copied()) => kept,
             (Ok(spans), _) => spans.iter().filter_map(row).collect(),
@@ -51,6 +59,20 @@ impl OldRows {
         };
         self.cache.insert(service.clone(), Kept { rows: Arc::clone(&rows), read });
         Ok(rows)
+    }
+}
+
+impl OldRows {
+    /// Whether the store holds none at all, by what was found lately.
+    async fn are_none(&self) -> Result<bool, StoreError> {
+        let found = *self.none.lock().unwrap_or_else(PoisonError::into_inner);
+        if found.is_some_and(|found| found.elapsed() < self.fresh) {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        let none = !has_old_spans(self.records.as_ref()).await?;
+        *self.none.lock().unwrap_or_else(PoisonError::into_inner) = none.then_some(now);
+        Ok(none)
     }
 }
 
@@ -78,7 +100,8 @@ mod tests {
         let store = Arc::new(SqliteStore::open(&dir.path().join("parallax.sqlite")).unwrap());
         let mut rows = OldRows::new(Arc::clone(&store), 1 << 20);
         let service: ServiceId = "example.com".parse().unwrap();
-        assert!(rows.recall(&service).await.unwrap().is_empty());
+        let nothing = rows.recall(&service).await.unwrap();
+        assert!(nothing.is_empty() && Arc::ptr_eq(&nothing, &rows.recall(&service).await.unwrap()));
 
         add_old_spans(store.as_ref(), &service, &[span(1, 10, 20)]).await.unwrap();
         assert!(rows.recall(&service).await.unwrap().is_empty(), "fresh enough");
