@@ -3,45 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ed25519_dalek::Signer as _;
-use parallax_core::{DnsSet, Dnssec, RecordKind, Signer, SigningFailed, Suite, Timestamp, VantageId};
+use parallax_core::{DnsSet, Dnssec, RecordKind, Timestamp, VantageId};
 use parallax_proto::{
     BadSignature, DNS_FORMAT, DnsQuestion, DnsReply, DnsReplyError, Expected, LARGEST_DNS_REPLY, Signed, StatementKey,
 };
-use sha2::Digest as _;
 
-struct PureRust;
-
-impl Suite for PureRust {
-    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        sha2::Sha256::digest(bytes).into()
-    }
-
-    fn verify_ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
-        let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(key) else { return false };
-        ed25519_dalek::Signature::from_slice(signature)
-            .is_ok_and(|signature| key.verify_strict(message, &signature).is_ok())
-    }
-
-    fn verify_p256(&self, _point: &[u8], _message: &[u8], _signature: &[u8]) -> bool {
-        false
-    }
-}
-
-struct Statement(ed25519_dalek::SigningKey);
-
-impl Signer for Statement {
-    fn algorithm(&self) -> &'static str {
-        "EdDSA"
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
-        Ok(self.0.sign(message).to_bytes().to_vec())
-    }
-}
+use support::{PureRust, Statement};
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_800_000_000);
 const ME: VantageId = VantageId::from_bytes([1; 32]);

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ed25519_dalek::Signer as _;
-use parallax_core::{Network, ServiceId, Signer, SigningFailed, Suite, Timestamp, VantageId};
+use parallax_core::{Network, ServiceId, Suite, Timestamp, VantageId};
 use parallax_proto::mirror::{
     Ballot, Bootstrap, BootstrapError, BootstrapFile, Drawable, FIRST_ASKED, HEDGED, Heard, Listed, MOST_ASKED,
     MOST_MIRRORS, MasterList, Measurements, MirrorList, NEAR, Pair, Peer, REMOVAL_FORMAT, Removal, Report, Sampler,
@@ -14,52 +15,8 @@ use parallax_proto::mirror::{
 };
 use parallax_proto::{BadSignature, Descriptor, Signed, StatementKey, vantage_id};
 use proptest::prelude::*;
-use sha2::Digest as _;
 
-struct PureRust;
-
-impl Suite for PureRust {
-    fn sha256(&self, bytes: &[u8]) -> [u8; 32] {
-        sha2::Sha256::digest(bytes).into()
-    }
-
-    fn verify_ed25519(&self, key: &[u8; 32], message: &[u8], signature: &[u8]) -> bool {
-        let Ok(key) = ed25519_dalek::VerifyingKey::from_bytes(key) else { return false };
-        ed25519_dalek::Signature::from_slice(signature).is_ok_and(|one| key.verify_strict(message, &one).is_ok())
-    }
-
-    fn verify_p256(&self, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
-        use p256::ecdsa::signature::Verifier as _;
-        let Ok(key) = p256::ecdsa::VerifyingKey::from_sec1_bytes(point) else { return false };
-        p256::ecdsa::Signature::from_slice(signature).is_ok_and(|one| key.verify(message, &one).is_ok())
-    }
-}
-
-struct Statement(ed25519_dalek::SigningKey);
-
-impl Signer for Statement {
-    fn algorithm(&self) -> &'static str {
-        "EdDSA"
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
-        Ok(self.0.sign(message).to_bytes().to_vec())
-    }
-}
-
-struct CaKey(p256::ecdsa::SigningKey);
-
-impl Signer for CaKey {
-    fn algorithm(&self) -> &'static str {
-        "ES256"
-    }
-
-    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed> {
-        use p256::ecdsa::signature::Signer as _;
-        let signature: p256::ecdsa::Signature = self.0.sign(message);
-        Ok(signature.to_bytes().to_vec())
-    }
-}
+use support::{CaKey, PureRust, Statement};
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_800_000_000);
 const HOUR: Duration = Duration::from_secs(3600);
