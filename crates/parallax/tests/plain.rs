@@ -33,6 +33,8 @@ fn no_message_ends_in_the_number_of_the_system() {
         (&["--config", "anchors.toml", "observe", "127.0.0.1"], "there is no such file", "a file of DNSKEY records"),
         (&["vantage", "import", "none.txt"], "there is no such file", "a file that this user may read"),
         (&["check", "--vantage", nobody, "127.0.0.1"], "there is no such file", "a file that this user may read"),
+        (&["ca-auth", "example.com", "--ca", "none.pem"], "there is no such file", "none.pem"),
+        (&["sim", "worlds", "--world", "none.toml"], "there is no such file", "none.toml"),
         (&["man", "--dir", "none"], "there is no such file or directory", "a directory that is there"),
         (&["serve", "--data", "file/none"], "no directory", "belong to this user"),
         (&["serve", "--listen", &taken], "another program has that address and port", "name another address"),

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parallax_core::{DnsAnswers, DnsName, Fingerprint, MAX_AUTHORISED_KEYS, Timestamp};
+use parallax_core::{DnsAnswers, DnsName, Fingerprint, MAX_AUTHORISED_KEYS, Timestamp, plainly};
 use parallax_probe::{CaCertificate, ca_certificates};
 use serde_json::{Value, json};
 
@@ -127,7 +127,7 @@ fn read(files: &[PathBuf], at: Timestamp) -> Result<Vec<CaCertificate>, Failure>
     let mut cas: Vec<CaCertificate> = Vec::new();
     for file in files {
         let bad = |why: String| Failure::usage(format!("{}: {why}", file.display()));
-        let content = read_bounded(file).map_err(|error| bad(format!("it can't be read: {error}")))?;
+        let content = read_bounded(file).map_err(|error| bad(format!("it can't be read: {}", plainly(&error))))?;
         if content.len() > LARGEST_FILE {
             return Err(bad("it is larger than 1 MiB; a file of CA certificates in PEM form is wanted".into()));
         }

@@ -201,8 +201,9 @@ pub struct Results {
 }
 
 impl Results {
-    /// The aims of the federation, each with whether it was met. They are set for 10 % evil.
-    pub fn aims(&self) -> Vec<(&'static str, String, bool)> {
+    /// The aims of the federation, each with whether it was met; `None` where the run was too short to tell. They are set for
+    /// 10 % evil.
+    pub fn aims(&self) -> Vec<(&'static str, String, Option<bool>)> {
         let liars =
             self.days.iter().find(|day| day.day == 3).or(self.days.last()).map_or(0.0, |day| day.liars_inactive);
         let worst = self
@@ -216,7 +217,7 @@ impl Results {
             (
                 "no honest mirror is inactive for more than a day",
                 format!("{:.1} h at the longest, outages not counted", self.honest_longest_hours),
-                self.honest_longest_hours <= 24.0,
+                Some(self.honest_longest_hours <= 24.0),
             ),
             (
                 "every consistent liar is inactive on 95 % within 3 days",
@@ -224,17 +225,17 @@ impl Results {
                     true => format!("{worst:.1} h at the longest; {:.1} % of pairs on day 3", liars * 100.0),
                     false => format!("not every one was; {:.1} % of pairs on day 3", liars * 100.0),
                 },
-                worst <= 72.0,
+                Some(worst <= 72.0),
             ),
             (
                 "after day 3 under 0.01 % of draws are three of three evil",
                 format!("{} of {} draws, {:.4} %", self.late_three_evil, self.late_draws, three * 100.0),
-                self.late_draws > 0 && three < 1e-4,
+                (self.late_draws > 0).then_some(three < 1e-4),
             ),
             (
                 "no mirror sends more than 20,000 messages a day",
                 format!("{} at the most", self.most_messages),
-                self.most_messages <= 20_000,
+                Some(self.most_messages <= 20_000),
             ),
         ]
     }

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use parallax_core::plainly;
 use parallax_sim::worlds::{Part, Report, fill_in, headline};
 use tempfile::{Builder, NamedTempFile};
 
@@ -60,7 +61,9 @@ impl Document {
         let text = match std::fs::read_to_string(file) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => return Err(Failure::not_done(format!("{} can't be read: {error}", file.display()))),
+            Err(error) => {
+                return Err(Failure::not_done(format!("{} can't be read: {}", file.display(), plainly(&error))));
+            }
         };
         let document = Self { file: file.into(), text };
         match &document.text {

@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use parallax_core::plainly;
 use parallax_sim::mirrors::{BadPlan, Day, Plan, Results, render_svg, run as simulate};
 
 use crate::args::SimMirrorsArgs;
@@ -16,8 +17,9 @@ pub(super) fn run(args: &SimMirrorsArgs) -> Result<u8, Failure> {
     plan.check().map_err(Failure::usage)?;
     let results = with_a_bar(&plan).map_err(Failure::not_done)?;
     if let Some(file) = &args.svg {
-        std::fs::write(file, render_svg(&results))
-            .map_err(|error| Failure::not_done(format!("{} can't be written to: {error}", file.display())))?;
+        std::fs::write(file, render_svg(&results)).map_err(|error| {
+            Failure::not_done(format!("{} can't be written to: {}", file.display(), plainly(&error)))
+        })?;
     }
     match args.json {
         true => {
@@ -71,7 +73,8 @@ fn told(results: &Results) -> String {
         results.honest_removals, results.honest_removals_for_dissent
     ));
     for (aim, found, met) in results.aims() {
-        text.push_str(&format!("{} {aim}:\n     {found}\n", if met { "met " } else { "MISS" }));
+        let mark = met.map_or("?   ", |met| if met { "met " } else { "MISS" });
+        text.push_str(&format!("{mark} {aim}:\n     {found}\n"));
     }
     text
 }
@@ -83,7 +86,7 @@ const fn column(title: &'static str) -> Column {
 /// The first week, then every seventh day, and the last.
 fn days(results: &Results) -> String {
     let columns =
-        ["DAY", "LIARS OFF", "2-FACED OFF", "HONEST OFF", "EVIL DRAWN", "LISTS", "3 EVIL", "MESSAGES"].map(column);
+        ["DAY", "LIARS OFF", "2-FACED", "HONEST OFF", "EVIL DRAWN", "LISTS", "3 EVIL", "MESSAGES"].map(column);
     let shown = |day: &&Day| day.day <= 7 || day.day.is_multiple_of(7) || day.day == results.plan.days;
     let percent = |share: f64| format!("{:.1} %", share * 100.0);
     let row = |day: &Day| {

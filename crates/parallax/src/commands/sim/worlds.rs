@@ -6,7 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Instant;
 
-use parallax_core::Policy;
+use parallax_core::{Policy, plainly};
 use parallax_sim::topology::{MAX_SERIAL1_BYTES, Topology, TopologyParameters};
 use parallax_sim::worlds::{Ablation, Atlas, Generator, Plan, Report, Table, TableCell, World, thousands};
 use serde_json::json;
@@ -154,7 +154,7 @@ fn topology(world: &World, args: &SimWorldsArgs) -> Result<(Topology, String), F
 
 /// A text file of bounded length.
 fn read(file: &Path, most: usize) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("it can't be read: {error}");
+    let unreadable = |error: std::io::Error| format!("it can't be read: {}", plainly(&error));
     let mut bytes = Vec::new();
     let opened = File::open(file).map_err(unreadable)?;
     opened.take(most as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
