@@ -108,7 +108,7 @@ fn an_offer_that_is_taken_out_for_some() {
     let run = check(&[]);
     assert_eq!(run.status, 0, "{run:?}");
     assert!(run.stdout.contains("verdict: TRUSTED (corroborated)"), "{run:?}");
-    let json = check(&["--json", "--policy", "unanimous"]).json();
+    let json = check(&["--json", "--policy", "unanimous", "--wait-for-all"]).json();
     assert_ne!(json["verdict"], "trusted", "{json:#}");
     let told: Vec<&Value> =
         json["views"].as_array().unwrap().iter().map(|view| &view["view"]["now"]["starttls"]).collect();
