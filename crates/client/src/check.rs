@@ -58,6 +58,7 @@ pub struct Checker {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone)]
 struct Inner {
     prober: Prober,
     vantages: Vec<Source>,
@@ -68,7 +69,7 @@ struct Inner {
     waits_for_all: bool,
     public_roots: bool,
     own_word: OwnWord,
-    remembered: Mutex<Remembered>,
+    remembered: Arc<Mutex<Remembered>>,
 }
 
 /// Sets up a [`Checker`].
@@ -159,9 +160,15 @@ impl Checker {
                 waits_for_all: false,
                 public_roots: true,
                 own_word: OwnWord::default(),
-                remembered: Mutex::default(),
+                remembered: Arc::default(),
             },
         }
+    }
+
+    /// The same checker under another rule, for a service that has one of its own: it asks the same vantage points, at
+    /// most `replies` of them, and remembers together with this one.
+    pub fn under(&self, policy: Policy, replies: Option<usize>) -> Checker {
+        Checker { inner: Arc::new(Inner { policy, replies, ..Inner::clone(&self.inner) }) }
     }
 
     /// Looks, asks, decides.

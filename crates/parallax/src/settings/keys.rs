@@ -38,7 +38,8 @@ pub(crate) const LOG_VARIABLE: &str = "PARALLAX_LOG";
 /// The rule that turns evidence into a verdict.
 pub(crate) const POLICY: Key = key("check.policy", "PARALLAX_POLICY", "--policy", "");
 /// How many of the vantage points are asked.
-pub(crate) const REPLIES: Key = key("check.replies", "PARALLAX_REPLIES", "--replies", "all are asked");
+pub(crate) const REPLIES: Key =
+    key("check.replies", "PARALLAX_REPLIES", "--replies", "the policy's own: majority 5, the others ask all");
 /// The share of looks that is enough.
 pub(crate) const THRESHOLD: Key =
     key("check.threshold", "PARALLAX_THRESHOLD", "--threshold", "the policy's own: majority 0.5, quorum 0.75");
@@ -52,6 +53,12 @@ pub(crate) const TIMEOUT: Key = key("check.timeout_ms", "PARALLAX_TIMEOUT", "--t
 pub(crate) const MAX_AGE: Key = key("check.max_age_secs", "PARALLAX_MAX_AGE", "--max-age", "");
 /// Whether a private key that most remember long is trusted.
 pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
+
+/// Where the keys stand that are a domain's own.
+pub(crate) const DOMAIN_SECTION: &str = "check.domains";
+
+/// The keys that a domain may have of its own: those that make the rule.
+pub(crate) const OF_DOMAINS: [&Key; 6] = [&POLICY, &REPLIES, &THRESHOLD, &MIN_DURATION, &MIN_VIEWS, &ACCEPT_PRIVATE];
 
 /// The DNS resolver.
 pub(crate) const RESOLVER: Key = key("look.resolver", "PARALLAX_RESOLVER", "--resolver", "the system's resolvers");
