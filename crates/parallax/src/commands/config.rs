@@ -38,7 +38,7 @@ pub(crate) fn text(settings: &Settings) -> String {
 
 fn push_domain(text: &mut String, domain: &DomainSettings) {
     text.push_str(&format!("\n[{}]\n", settings::domain_key(domain.domain.as_str())));
-    domain.shown.iter().for_each(|shown| push_setting(text, shown));
+    domain.shown().for_each(|shown| push_setting(text, shown));
 }
 
 fn push_setting(text: &mut String, shown: &Shown) {

@@ -6,11 +6,11 @@ use parallax_core::{DnsName, Policy, Share};
 use parallax_proto::DEFAULT_MAX_AGE;
 
 use super::SettingsError;
-use super::file::File;
+use super::file::{File, Raw};
 use super::keys::{self, Key};
-use super::layers::{Flag, Layers, Shown, is_within};
+use super::layers::{Flag, Layers, Origin, Shown, is_within};
 use super::paths::Environment;
-use super::values::{Millis, PolicyName, Secs};
+use super::values::{Millis, PolicyName, Secs, Value as _};
 
 /// The whole check, when nobody says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,8 +41,27 @@ pub(crate) struct DomainSettings {
     pub(crate) domain: DnsName,
     /// How a check of it decides.
     pub(crate) check: CheckSettings,
+    /// Each key as it is in force for it.
+    resolved: Vec<Shown>,
+    /// Those that the file gives this very domain.
+    own: Vec<&'static Key>,
+}
+
+impl DomainSettings {
     /// Each key that the file gives it, as it is in force.
-    pub(crate) shown: Vec<Shown>,
+    pub(crate) fn shown(&self) -> impl Iterator<Item = &Shown> {
+        self.resolved.iter().filter(|shown| self.own.contains(&shown.key))
+    }
+
+    /// Where the value of a key comes from.
+    pub(super) fn origin_of(&self, key: &Key) -> Option<&Origin> {
+        origin_of(&self.resolved, key)
+    }
+}
+
+/// Where the value of a key comes from, of all that were resolved.
+pub(super) fn origin_of<'a>(resolved: &'a [Shown], key: &Key) -> Option<&'a Origin> {
+    resolved.iter().find(|shown| shown.key == key).map(|shown| &shown.origin)
 }
 
 /// Resolves what goes for every name. `usual` is the policy when nobody names one.
@@ -70,9 +89,8 @@ pub(super) fn resolve_domains(
     let resolve = |domain: &DnsName| {
         let mut layers = Layers::of_domain(flags, env, file, domain);
         let check = resolve(&mut layers, usual)?;
-        let mut shown = layers.into_shown();
-        shown.retain(|shown| file.value_for(domain, shown.key).is_some());
-        Ok(DomainSettings { domain: domain.clone(), check, shown })
+        let own = keys::OF_DOMAINS.into_iter().filter(|key| file.value_for(domain, key).is_some()).collect();
+        Ok(DomainSettings { domain: domain.clone(), check, resolved: layers.into_shown(), own })
     };
     file.domains().map(resolve).collect()
 }
@@ -99,7 +117,7 @@ fn tune(
 }
 
 /// How many are asked when nobody says; `None` is all.
-pub(super) fn usual_replies(policy: &Policy) -> Option<usize> {
+fn usual_replies(policy: &Policy) -> Option<usize> {
     matches!(policy, Policy::Majority { .. }).then_some(MAJORITY_REPLIES)
 }
 
@@ -122,4 +140,14 @@ pub(super) fn refuse_stray_flags(policies: &[&Policy], flags: &[Flag]) -> Result
         }
     }
     Ok(())
+}
+
+/// A value of a key that makes the rule, in its one spelling.
+pub(crate) fn canonical(key: &Key, text: &str) -> Result<String, String> {
+    let raw = Raw::Text(text.into());
+    match key {
+        key if *key == keys::POLICY => PolicyName::read(&raw).map(|PolicyName(name)| name.to_owned()),
+        key if *key == keys::THRESHOLD => Share::read(&raw).map(|share| share.write()),
+        _ => usize::read(&raw).map(|number| number.to_string()),
+    }
 }

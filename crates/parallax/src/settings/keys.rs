@@ -73,6 +73,9 @@ pub(crate) const CT_LOGS: Key = key("look.ct_logs", "PARALLAX_CT_LOGS", "", "no 
 /// The ports that a node looks at.
 pub(crate) const PORTS: Key = key("look.ports", "PARALLAX_PORTS", "", "");
 
+/// Whether the interactive shell keeps on disk what is typed.
+pub(crate) const SHELL_HISTORY: Key = key("shell.history", "PARALLAX_SHELL_HISTORY", "--history", "");
+
 /// The plain listener.
 pub(crate) const LISTEN: Key = key("serve.listen", "PARALLAX_LISTEN", "--listen", "");
 /// The HTTPS listener.
@@ -108,7 +111,7 @@ pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MI
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 30] = [
+pub(crate) const ALL: &[&Key] = &[
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -123,6 +126,7 @@ pub(crate) const ALL: [&Key; 30] = [
     &DNSSEC,
     &CT_LOGS,
     &PORTS,
+    &SHELL_HISTORY,
     &LISTEN,
     &LISTEN_TLS,
     &DATA,

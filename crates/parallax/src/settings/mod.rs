@@ -16,15 +16,15 @@ use parallax_core::Policy;
 use parallax_node::MirrorSettings;
 use parallax_proto::mirror::Settings as Rules;
 
-pub(crate) use check::{CheckSettings, DomainSettings};
+pub(crate) use check::{CheckSettings, DomainSettings, canonical};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::{File, domain_key};
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY, SOURCE,
-    THRESHOLD, TIMEOUT,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY,
+    SHELL_HISTORY, SOURCE, THRESHOLD, TIMEOUT,
 };
-pub(crate) use layers::{Flag, Origin, Shown};
+pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
@@ -61,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) domains: Vec<DomainSettings>,
     /// How looks are made.
     pub(crate) look: LookSettings,
+    /// How the interactive shell behaves.
+    pub(crate) shell: ShellSettings,
     /// How a node runs.
     pub(crate) serve: ServeSettings,
     /// How a node takes part in the federation.
@@ -89,6 +91,15 @@ pub(crate) struct LookSettings {
     pub(crate) ct_logs: Option<PathBuf>,
     /// The ports that a node looks at.
     pub(crate) ports: Ports,
+}
+
+/// How the interactive shell behaves.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ShellSettings {
+    /// Whether what is typed is kept on disk.
+    pub(crate) history: bool,
+    /// Where it is, or would be.
+    pub(crate) history_file: PathBuf,
 }
 
 /// How a node runs.
@@ -124,21 +135,10 @@ const DEFAULT_LISTEN_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4
 impl Settings {
     /// Resolves the settings of a command from its flags, the environment and the configuration file.
     pub(crate) fn load(named: Option<&Path>, flags: &[Flag], env: Environment<'_>) -> Result<Self, SettingsError> {
-        Self::load_under(Policy::NAMES[0], named, flags, env)
+        Self::resolve(Policy::NAMES[0], flags, env, &read_file(named, env)?)
     }
 
-    /// The same for a command that has another policy when nobody names one.
-    pub(crate) fn load_under(
-        usual: &'static str,
-        named: Option<&Path>,
-        flags: &[Flag],
-        env: Environment<'_>,
-    ) -> Result<Self, SettingsError> {
-        let (path, must_exist) = layers::choose_file(named, CONFIG_VARIABLE, env)?;
-        Self::resolve(usual, flags, env, &File::read(&path, must_exist)?)
-    }
-
-    /// Resolves them from a file that was read.
+    /// Resolves them from a file that was read; `usual` is the policy when nobody names one.
     pub(crate) fn resolve(
         usual: &'static str,
         flags: &[Flag],
@@ -151,11 +151,12 @@ impl Settings {
         let policies = std::iter::once(&check).chain(domains.iter().map(|domain| &domain.check));
         check::refuse_stray_flags(&policies.map(|check| &check.policy).collect::<Vec<_>>(), flags)?;
         let look = resolve_look(&mut layers)?;
+        let shell = resolve_shell(&mut layers, env)?;
         let serve = resolve_serve(&mut layers, env)?;
         let mirror = resolve_mirror(&mut layers)?;
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
         let (shown, flags) = (layers.into_shown(), flags.to_vec());
-        Ok(Self { check, domains, look, serve, mirror, file: path, file_found, shown, flags })
+        Ok(Self { check, domains, look, shell, serve, mirror, file: path, file_found, shown, flags })
     }
 
     /// How a check of this host decides: as the nearest domain says, else as for all.
@@ -170,6 +171,12 @@ impl Settings {
         Ok(check)
     }
 
+    /// Where the value of a key comes from that decides about this host.
+    pub(crate) fn origin_of(&self, host: &str, key: &Key) -> Option<&Origin> {
+        let of_all = || check::origin_of(&self.shown, key);
+        check::nearest(&self.domains, host).map_or_else(of_all, |domain| domain.origin_of(key))
+    }
+
     /// The list of vantage points beside the configuration.
     pub(crate) fn vantages_file(&self) -> PathBuf {
         self.file.with_file_name("vantages.toml")
@@ -181,6 +188,12 @@ impl Settings {
     }
 }
 
+/// Reads the configuration file: the one that was named, else the usual one.
+pub(crate) fn read_file(named: Option<&Path>, env: Environment<'_>) -> Result<File, SettingsError> {
+    let (path, must_exist) = layers::choose_file(named, CONFIG_VARIABLE, env)?;
+    File::read(&path, must_exist)
+}
+
 fn resolve_look(layers: &mut Layers<'_>) -> Result<LookSettings, SettingsError> {
     Ok(LookSettings {
         resolver: layers.pick_optional(&keys::RESOLVER)?,
@@ -190,6 +203,11 @@ fn resolve_look(layers: &mut Layers<'_>) -> Result<LookSettings, SettingsError> 
         ct_logs: layers.pick_optional(&keys::CT_LOGS)?,
         ports: layers.pick(&keys::PORTS, Ports::Home)?,
     })
+}
+
+fn resolve_shell(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ShellSettings, SettingsError> {
+    let Switch(history) = layers.pick(&keys::SHELL_HISTORY, Switch(false))?;
+    Ok(ShellSettings { history, history_file: paths::state_directory(env)?.join("shell-history") })
 }
 
 fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeSettings, SettingsError> {
