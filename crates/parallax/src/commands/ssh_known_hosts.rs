@@ -17,9 +17,14 @@ pub(crate) fn run(args: &SshKnownHostsArgs, config: Option<&Path>) -> Result<u8,
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(false, names, &settings).await?.build();
+        let check::Ready { builder, federated } = check::ready(false, names, &settings).await?;
+        let checker = builder.build();
         let report = progress::waiting(format!("checking {service}"), checker.report(&service)).await;
-        tell(&args.host, &checker, &report)
+        let status = tell(&args.host, &checker, &report);
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
+        }
+        status
     })
 }
 
