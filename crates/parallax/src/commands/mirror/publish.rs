@@ -4,7 +4,7 @@ use std::path::Path;
 
 use futures_util::future::join_all;
 use parallax_client::{Chance, Deadline, NodeVantage, VantageUrl, diverse_pairs, in_any_order};
-use parallax_core::{Network, plainly};
+use parallax_core::Network;
 use parallax_node::{BOOTSTRAP, Publisher};
 use parallax_probe::AwsLc;
 use parallax_proto::Descriptor;
@@ -140,6 +140,8 @@ fn write(args: &MirrorPublishArgs, settings: &Settings, bytes: &[u8]) -> Result<
 
 #[cfg(test)]
 mod tests {
+    use parallax_core::plainly;
+
     use super::*;
 
     #[test]
