@@ -148,7 +148,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Whoever speaks against what I met, or sees another server and can't be reconciled with it, has more mirrors asked.
+    /// Whoever speaks against what I met, or sees another key under another CA, has more mirrors asked.
     fn note_disagreement(&mut self) {
         let (Some(gathered), Some(mirrors)) = (&self.gathered, &mut self.mirrors) else { return };
         if mirrors.reserve.disagreed() || gathered.views().is_empty() {
@@ -156,9 +156,8 @@ impl<'a> Course<'a> {
         }
         let verdict = self.checker.policy().decide(&gathered.evidence, now());
         let mine = gathered.evidence.local().now.proved().is_some();
-        let disagrees = verdict.judged.iter().any(|judged| {
-            judged.word == Word::Against || judged.agrees == Agreement::Differs && judged.word != Word::For
-        });
+        let disagrees =
+            verdict.judged.iter().any(|judged| judged.word == Word::Against || judged.agrees == Agreement::Differs);
         let seen_elsewhere_alone =
             !mine && gathered.views().iter().any(|view| view.view.content().now.proved().is_some());
         if disagrees || seen_elsewhere_alone {

@@ -20,8 +20,8 @@ mod vantage;
 pub use chance::Chance;
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use federation::{
-    BadKnownMirrors, Changed, Federation, KNOWN_FORMAT, KnownMirror, KnownMirrors, LARGEST_KNOWN, LEAST_KNOWN,
-    ListsTold, MOST_KNOWN, NoList, Noted,
+    BadBootstrapUrl, BadKnownMirrors, BootstrapUrl, Changed, Federation, KNOWN_FORMAT, KnownMirror, KnownMirrors,
+    LARGEST_KNOWN, LEAST_KNOWN, ListsTold, MOST_KNOWN, NoList, Noted, diverse_pairs, in_any_order,
 };
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};

@@ -8,6 +8,7 @@ mod failure;
 mod kept;
 mod lines;
 mod logs;
+mod mirrors;
 mod output;
 mod picture;
 mod progress;

@@ -13,7 +13,7 @@ use parallax_proto::{Signed, StatementKey};
 use rand_core::Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::federation::lists::ListsTold;
+use crate::federation::lists::{ListsTold, in_any_order};
 use crate::node::Known;
 use crate::url::VantageUrl;
 
@@ -195,12 +195,12 @@ impl KnownMirrors {
 
     /// Whom a refresh asks for lists, the anchors first: what an attacker slipped in lately is asked last.
     pub fn to_ask(&self, rng: &mut dyn Rng) -> Vec<Pair> {
-        let mut drawn: Vec<(bool, u64, Pair)> = self
-            .entries()
-            .map(|(kept, one)| (!kept.anchor, rng.next_u64(), Pair { address: one.address, vantage: one.vantage }))
-            .collect();
-        drawn.sort_unstable_by_key(|(later, chance, pair)| (*later, *chance, pair.vantage));
-        drawn.into_iter().map(|(.., pair)| pair).collect()
+        let pair = |one: &KnownMirror| Pair { address: one.address, vantage: one.vantage };
+        let anchors = self.entries().filter(|(kept, _)| kept.anchor).map(|(_, one)| pair(one));
+        let others = self.entries().filter(|(kept, _)| !kept.anchor).map(|(_, one)| pair(one));
+        let mut asked = in_any_order(anchors, rng);
+        asked.extend(in_any_order(others, rng));
+        asked
     }
 
     /// Takes what lists agree on: at most a third of the list changes on one day.

@@ -8,6 +8,7 @@ use parallax_core::{Host, Network, Timestamp, VantageId};
 use parallax_probe::{AwsLc, TargetPolicy};
 use parallax_proto::mirror::{Heard, LEAST_NETWORKS, LISTS_ASKED, Pair, Peer, Status, consensus};
 use parallax_proto::{LARGEST_DESCRIPTOR, Signed};
+use rand_core::Rng;
 use serde::Deserialize;
 
 use crate::clock::now;
@@ -96,7 +97,7 @@ impl ListsTold {
         if allowed.is_empty() && !pairs.is_empty() {
             return Err(NoList::Private(pairs.len()));
         }
-        let asked = diverse(&allowed);
+        let asked = diverse_pairs(&allowed, LISTS_ASKED);
         let answers = join_all(asked.iter().map(|pair| ask_one(*pair, each))).await;
         let mut why = None;
         let mut told = Vec::new();
@@ -178,8 +179,15 @@ fn claimed(signed: Signed) -> Option<Claimed> {
     Some(Claimed { vantage, issued_at, body: signed.body, signature: signed.signature })
 }
 
-/// At most 25, each id once; the first of every network before the second of any.
-fn diverse(pairs: &[Pair]) -> Vec<Pair> {
+/// In an order that nobody can foresee.
+pub fn in_any_order(pairs: impl IntoIterator<Item = Pair>, rng: &mut dyn Rng) -> Vec<Pair> {
+    let mut drawn: Vec<(u64, Pair)> = pairs.into_iter().map(|pair| (rng.next_u64(), pair)).collect();
+    drawn.sort_unstable_by_key(|(chance, pair)| (*chance, pair.vantage));
+    drawn.into_iter().map(|(_, pair)| pair).collect()
+}
+
+/// At most so many, each id once; the first of every network before the second of any.
+pub fn diverse_pairs(pairs: &[Pair], most: usize) -> Vec<Pair> {
     let mut met: BTreeMap<Network, usize> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     let mut ranked: Vec<(usize, Pair)> = Vec::new();
@@ -189,7 +197,7 @@ fn diverse(pairs: &[Pair]) -> Vec<Pair> {
         *before += 1;
     }
     ranked.sort_by_key(|(before, _)| *before);
-    ranked.into_iter().map(|(_, pair)| pair).take(LISTS_ASKED).collect()
+    ranked.into_iter().map(|(_, pair)| pair).take(most).collect()
 }
 
 #[cfg(test)]
@@ -204,7 +212,7 @@ mod tests {
     fn row_5_one_network_does_not_crowd_out_the_others() {
         let crowd = (0..100).map(|n| pair(n, &format!("192.0.2.{n}:8443")));
         let others = [pair(200, "198.51.100.1:8443"), pair(201, "203.0.113.1:8443"), pair(0, "203.0.113.9:8443")];
-        let asked = diverse(&crowd.chain(others).collect::<Vec<_>>());
+        let asked = diverse_pairs(&crowd.chain(others).collect::<Vec<_>>(), LISTS_ASKED);
         assert_eq!(asked.len(), LISTS_ASKED);
         assert_eq!(asked[1..3], [pair(200, "198.51.100.1:8443"), pair(201, "203.0.113.1:8443")]);
         assert_eq!(asked.iter().filter(|one| one.vantage == VantageId::from_bytes([0; 32])).count(), 1, "once each");

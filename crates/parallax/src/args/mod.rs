@@ -31,7 +31,10 @@ pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use history::HistoryArgs;
-pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorStatusArgs, OwnNodeArgs};
+pub(crate) use mirror::{
+    MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,
+    MirrorRefreshArgs, MirrorStatusArgs, OwnNodeArgs,
+};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
@@ -90,7 +93,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
-    /// Take part in the federation of mirrors with your node
+    /// The federation of mirrors: ask it, or take part with your node
     Mirror(MirrorArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),

@@ -33,8 +33,13 @@ pub(crate) fn run(args: &ShellArgs, config: Option<&Path>) -> Result<u8, Failure
     let (rules, settings) = Rules::load(config, args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(args.trust_first, names, &settings).await?.wait_for_all(true).build();
-        Shell::new(checker, rules, &settings)?.run().await
+        let check::Ready { builder, federated } = check::ready(args.trust_first, names, &settings).await?;
+        let checker = builder.wait_for_all(true).build();
+        let ended = Shell::new(checker.clone(), rules, &settings)?.run().await;
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
+        }
+        ended
     })
 }
 
