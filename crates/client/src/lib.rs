@@ -4,6 +4,7 @@ mod check;
 mod clock;
 mod gathered;
 mod http;
+mod hub;
 mod mail;
 mod node;
 mod notary;
@@ -15,11 +16,14 @@ mod url;
 mod vantage;
 
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
+pub use hub::HubPoint;
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
-pub use report::{Dropped, JudgedHostKey, MissingView, Report, ReportedNotary, ReportedView};
+pub use report::{
+    Dropped, JudgedHostKey, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView,
+};
 pub use resolve::{NameReport, ReportedAnswer};
-pub use url::{BadVantageUrl, NOTARY_SCHEME, VantageName, VantageUrl};
+pub use url::{BadVantageUrl, HUB_SCHEME, NOTARY_SCHEME, VantageName, VantageUrl};
 pub use vantage::{Deadline, Missing, VantagePoint};
