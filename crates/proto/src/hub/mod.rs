@@ -11,6 +11,7 @@ mod settings;
 mod wire;
 
 pub use asks::{Asking, Edge, Row, Sight};
+pub use budget::Pace;
 pub use machine::{Action, AskId, Attaching, ConnectionId, Detached, Hub, MOST_ROWS, Refused, Stats};
 pub use peer_view::{BadPeerKey, ExpectedPeer, LARGEST_PEER_VIEW, PeerKey, PeerView};
 pub use settings::{HubSettings, PerMinute};
