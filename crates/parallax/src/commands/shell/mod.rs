@@ -130,7 +130,7 @@ impl Shell {
             stop = self.signals.next() => return Ok(stop.in_request(service)),
         };
         check::warn_of_own_word(&report);
-        output::print(&output::render_map(&check::shown(&report), &peers(&report), now()))?;
+        output::print(&format!("{}\n", output::render_map(&check::shown(&report), &peers(&report), now())))?;
         Ok(Next::Line)
     }
 
@@ -182,6 +182,9 @@ impl Shell {
             },
             false => {
                 self.memory.keep_no_more();
+                if !self.memory.path().exists() {
+                    return output::print("Nothing is written, and nothing was.\n");
+                }
                 "From now on nothing is written. What was stays until `history clear`, in"
             }
         };
