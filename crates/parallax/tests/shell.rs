@@ -182,6 +182,8 @@ fn what_decides_comes_from_the_configuration_too() {
 fn what_is_typed_is_kept_only_where_that_is_wanted() {
     let home = Home::new();
     let file = home.path().join(".local/state/parallax/shell-history");
+    let run = home.run_with_input(&["shell"], b"history off\n");
+    assert_eq!(run.stdout, "Nothing is written, and nothing was.\n");
     let run = home.run_with_input(&["shell"], b"policy a.example\nhistory\n");
     assert!(run.stdout.ends_with("   1  policy a.example\n   2  history\n"), "{run:?}");
     assert!(!home.path().join(".local").exists());

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use parallax_client::Checker;
+use parallax_client::{Checker, Report};
 use parallax_core::{ServiceId, plainly};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,6 +19,7 @@ use super::{block_on, check};
 use crate::args::ShellArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure};
+use crate::output::PeerSight;
 use crate::settings::{self, Flag, Settings};
 use crate::{logs, output, progress};
 
@@ -134,7 +135,7 @@ impl Shell {
             stop = self.signals.next() => return Ok(stop.in_request(service)),
         };
         check::warn_of_own_word(&report);
-        output::print(&output::render_map(&check::shown(&report), now()))?;
+        output::print(&format!("{}\n", output::render_map(&check::shown(&report), &peers(&report), now())))?;
         Ok(Next::Line)
     }
 
@@ -186,6 +187,9 @@ impl Shell {
             },
             false => {
                 self.memory.keep_no_more();
+                if !self.memory.path().exists() {
+                    return output::print("Nothing is written, and nothing was.\n");
+                }
                 "From now on nothing is written. What was stays until `history clear`, in"
             }
         };
@@ -205,6 +209,11 @@ impl Shell {
 fn asked(replies: Option<usize>, threshold: Option<String>) -> Vec<Flag> {
     let replies = replies.map(|replies| (&settings::REPLIES, replies.to_string()));
     replies.into_iter().chain(threshold.map(|threshold| (&settings::THRESHOLD, threshold))).collect()
+}
+
+/// What peers behind hubs see.
+fn peers(_report: &Report) -> Vec<PeerSight<'_>> {
+    Vec::new()
 }
 
 /// What can't be done is said, and the shell goes on.
