@@ -90,6 +90,13 @@ impl World {
     }
 }
 
+/// On a loaded machine one may be late, and another is asked in its place.
+fn first_three(report: &Report) -> Vec<VantageId> {
+    let asked = asked(report);
+    assert!((3..=5).contains(&asked.len()), "{asked:?}");
+    asked[..3].to_vec()
+}
+
 fn asked(report: &Report) -> Vec<VantageId> {
     report.mirrors.as_ref().expect("a federation").asked.clone()
 }
@@ -100,20 +107,23 @@ async fn row_7_15_three_of_different_places_are_asked_the_same_all_day_and_told_
     let (checker, federation) = world.checker(|federation| federation);
     let first = checker.report(&world.service).await;
     assert_eq!(first.verdict.decision, Decision::Trusted, "{:?}", first.verdict);
-    assert_eq!(asked(&first).len(), 3);
-    let regions: BTreeSet<_> = asked(&first).iter().map(|one| world.node(*one).descriptor().region).collect();
+    let regions: BTreeSet<_> = first_three(&first).iter().map(|one| world.node(*one).descriptor().region).collect();
     assert_eq!(regions.len(), 3, "{regions:?}");
     let mirrors = first.mirrors.clone().unwrap();
     assert_eq!(first.to_json()["mirrors"]["asked"], serde_json::json!(mirrors.asked));
 
     checker.settle(PATIENCE).await;
+    let mut told = 0;
     for vantage in asked(&first) {
-        assert_eq!(world.reports_at(vantage).await, 1, "each of the three is told once");
+        let here = world.reports_at(vantage).await;
+        assert!(here <= 1, "nobody is told twice");
+        told += here;
     }
-    assert_eq!(world.reports().await, 3, "and nobody else");
+    assert!(told >= 3, "{told}");
+    assert_eq!(world.reports().await, told, "and nobody else is");
     let noted = federation.take_noted();
-    assert_eq!(noted.len(), 3);
-    for noted in noted.values() {
+    assert_eq!(noted.len(), asked(&first).len());
+    for noted in noted.values().filter(|noted| noted.answered != Some(false)) {
         let trip = noted.trip.unwrap();
         assert!(noted.answered == Some(true) && trip >= Duration::from_millis(10), "{noted:?}");
     }
@@ -121,14 +131,15 @@ async fn row_7_15_three_of_different_places_are_asked_the_same_all_day_and_told_
     // What was learnt today is for the draws of tomorrow.
     let mut known = world.known.clone();
     let now: Timestamp = first.views[0].view.content().issued_at;
-    assert!(known.note(&noted, now) && known.entries().filter(|(_, one)| one.round_trip().is_some()).count() == 3);
-    let (other, _) = (world.checker(|_| Federation::new(&known)).0, ());
-    assert_eq!(asked(&other.report(&world.service).await), asked(&first), "another process, the same day");
+    assert!(known.note(&noted, now) && known.entries().filter(|(_, one)| one.round_trip().is_some()).count() >= 3);
+    let (other, _) = world.checker(|_| Federation::new(&known));
+    let again = other.report(&world.service).await;
+    assert_eq!(first_three(&again), first_three(&first), "another process, the same day");
     let others: BTreeSet<Vec<VantageId>> = {
         let mut drawn = BTreeSet::new();
         for number in 0..6 {
             let name = format!("host{number}.example");
-            drawn.insert(asked(&checker.report(&world.lab.service(&name).unwrap()).await));
+            drawn.insert(first_three(&checker.report(&world.lab.service(&name).unwrap()).await));
         }
         drawn
     };
@@ -139,7 +150,7 @@ async fn row_7_15_three_of_different_places_are_asked_the_same_all_day_and_told_
 async fn row_7_a_silent_mirror_is_hedged_and_the_first_three_usable_answers_count() {
     let world = World::start(8).await;
     let (checker, _) = world.checker(|federation| federation.with_reports(false));
-    let drawn = asked(&checker.report(&world.service).await);
+    let drawn = first_three(&checker.report(&world.service).await);
     world.place(drawn[1]).behave(Behaviour::Silent);
 
     // Three looks are what `unanimous` decides from: it can't do without the hedge.
@@ -171,8 +182,6 @@ async fn row_7_a_silent_mirror_is_hedged_and_the_first_three_usable_answers_coun
 #[tokio::test(flavor = "multi_thread")]
 async fn row_7_disagreement_asks_nine() {
     let world = World::start(12).await;
-    let (checker, _) = world.checker(|federation| federation.with_reports(false));
-    assert_eq!(asked(&checker.report(&world.service).await).len(), 3);
     // One is led to another server, with another key of another CA.
     let other = world.lab.public_ca("Somebody Else").unwrap();
     let elsewhere = world.lab.address(200, 66);
@@ -184,8 +193,7 @@ async fn row_7_disagreement_asks_nine() {
     world.lab.dns().set("mail.example", Answer::a([honest]).with_ttl(0)).unwrap();
     let service = world.lab.service("mail.example").unwrap();
     let (probe, _) = world.checker(|federation| federation.with_reports(false));
-    let drawn = asked(&probe.report(&service).await);
-    assert_eq!(drawn.len(), 3, "all agree");
+    let drawn = first_three(&probe.report(&service).await);
     let network = world.node(drawn[0]).address().octets()[1];
     world
         .lab
@@ -242,7 +250,7 @@ async fn row_15_nobody_is_told_of_what_is_switched_off_of_the_own_word_or_of_pri
     let builder = world.lab.federated(world.lab.address(USER, 1), Federation::new(&world.known)).unwrap();
     let word = OwnWord::new([Accepted::Key { service: world.service.clone(), key, since }]);
     let own = builder.own_word(word).timeout(PATIENCE).build();
-    assert_eq!(asked(&own.report(&world.service).await).len(), 3, "they are asked");
+    assert!(asked(&own.report(&world.service).await).len() >= 3, "they are asked");
     quiet.settle(PATIENCE).await;
     own.settle(PATIENCE).await;
     assert_eq!(world.reports().await, 0, "and not told");
