@@ -161,6 +161,7 @@ fn chosen(names: Vec<VantageName>, list: &Vantages) -> Result<(Vec<VantageUrl>, 
     for name in names {
         match name {
             VantageName::Node(url) => urls.push(url),
+            VantageName::Hub(url) => return Err(Failure::usage(format!("{url} is a hub; hubs can't be asked yet"))),
             VantageName::Notary { address, key_file } => {
                 let known = list.notaries.iter().find(|entry| entry.address == address && key_file.is_none());
                 chosen.push(known.map_or_else(|| notaries::with_key(address.clone(), key_file.as_deref()), listed)?);
