@@ -1,8 +1,8 @@
 //! Janus: a mailbox becomes a certificate, and trust between people decides whose views count.
 //!
 //! The pure half of a small certificate authority: what it reads, what it issues, how an order goes from a request to a
-//! proof, and what whoever relies on a certificate checks.  No I/O, no clock,
-//! no randomness: bytes, moments and a generator go in. The rules are those of `docs/protocols/janus.md`.
+//! proof, and what whoever relies on a certificate checks; and [`trust`], the graph of who trusts whom. No I/O, no clock, no
+//! randomness: bytes, moments and a generator go in. The rules are those of `docs/protocols/janus.md`.
 
 mod allowance;
 mod answer;
@@ -19,6 +19,7 @@ mod profile;
 mod request;
 mod secrets;
 mod standing;
+pub mod trust;
 
 pub use allowance::{Allowances, Allowed, Limits};
 pub use answer::{Answer, answer_message};

@@ -201,7 +201,7 @@ pub struct Share(f64);
 pub struct BadShare(String);
 
 impl Share {
-    const HALF: Share = Share(0.5);
+    pub(crate) const HALF: Share = Share(0.5);
     const THREE_QUARTERS: Share = Share(0.75);
 
     /// A share.
