@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parallax_core::{Accepted, Agreement, Evidence, Look, Policy, ServiceId, Timestamp, Word};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -10,9 +11,10 @@ use crate::check::{Ask, Checker, LocalLook};
 use crate::clock::now;
 use crate::federation::{Aftermath, Federation, Reserve, hedge_delay};
 use crate::gathered::{Failure, Gathered, Heard, Source};
+use crate::hub::{HubAsk, HubHeard, may_be_told};
 use crate::node::NodeVantage;
 use crate::report::AskedMirrors;
-use crate::vantage::{Deadline, VantagePoint as _};
+use crate::vantage::{Deadline, Missing, VantagePoint as _};
 
 /// A check from its first question to its last answer.
 pub(crate) struct Course<'a> {
@@ -30,6 +32,11 @@ pub(crate) struct Course<'a> {
     /// What came before it.
     early: Vec<(usize, Result<Heard, Failure>)>,
     mirrors: Option<Mirrors>,
+    /// Whether anybody is asked at all.
+    asks: bool,
+    hubs: JoinSet<()>,
+    /// What peers and their hubs say, by the number of the hub.
+    peers: mpsc::UnboundedReceiver<(usize, HubHeard)>,
 }
 
 /// What a check has gathered.
@@ -78,8 +85,11 @@ impl<'a> Course<'a> {
             gathered: None,
             early: Vec::new(),
             mirrors: None,
+            asks: checker.own_word().about(service).is_none_or(Accepted::asks_network),
+            hubs: JoinSet::new(),
+            peers: mpsc::unbounded_channel().1,
         };
-        if checker.own_word().about(service).is_none_or(Accepted::asks_network) {
+        if course.asks {
             checker.draw().into_iter().for_each(|source| course.ask(source));
             course.mirrors = Mirrors::drawn_for(checker, service, course.asked.len(), begun);
             course.ask_mirrors();
@@ -110,6 +120,11 @@ impl<'a> Course<'a> {
                     self.heard(index, answer);
                 }
             }
+            Some((index, heard)) = self.peers.recv() => {
+                if let Some(gathered) = &mut self.gathered {
+                    gathered.take_heard(index, heard);
+                }
+            }
             () = tokio::time::sleep_until(hedge.unwrap_or(self.begun)), if hedge.is_some() => {}
             else => return false,
         }
@@ -118,8 +133,29 @@ impl<'a> Course<'a> {
     }
 
     fn met(&mut self, look: &Look) {
-        self.gathered = Some(self.gather(look));
+        let mut gathered = self.gather(look);
+        self.ask_hubs(look, &mut gathered);
+        self.gathered = Some(gathered);
         self.note_disagreement();
+    }
+
+    /// Hubs are asked after the own look: what that reached says whether they may hear of the service at all.
+    fn ask_hubs(&mut self, local: &Look, gathered: &mut Gathered) {
+        let (tell, peers) = mpsc::unbounded_channel();
+        self.peers = peers;
+        let (checker, replies) = (self.checker, self.checker.replies_each());
+        for hub in checker.hubs().iter().filter(|_| self.asks) {
+            if local.now.address.is_none() {
+                gathered.spare_hub(hub.as_ref(), Missing::NothingToCompare);
+            } else if !checker.tells_private() && !may_be_told(self.service, local) {
+                gathered.spare_hub(hub.as_ref(), Missing::Private);
+            } else {
+                let index = gathered.ask_hub(hub.clone(), replies);
+                let (hub, service, max_age, deadline) =
+                    (hub.clone(), self.service.clone(), checker.max_age(), self.deadline);
+                self.hubs.spawn(HubAsk { hub, service, replies, max_age, deadline }.run(index, tell.clone()));
+            }
+        }
     }
 
     fn gather(&mut self, look: &Look) -> Gathered {
@@ -209,6 +245,7 @@ impl<'a> Course<'a> {
     }
 
     async fn end(mut self) -> Ended {
+        self.hubs.abort_all();
         let mut gathered = match self.gathered.take() {
             Some(gathered) => gathered,
             // Nothing else is open by now, and the look ends with the deadline.

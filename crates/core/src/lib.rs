@@ -35,10 +35,10 @@ pub use dns::{
     MAX_DNS_RECORDS, MAX_IGNORED, Record, Tlsa, parse_ca_auth,
 };
 pub use dns_name::{BadDnsName, DnsName};
-pub use evidence::{Asked, Evidence, Testimony};
+pub use evidence::{Asked, AskedHub, Evidence, PeerTestimony, Testimony};
 pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, MAX_TURNS, Timespan, Turn};
 pub use host_key::{BadHostKeyKind, HostKey, HostKeyKind, LONGEST_HOST_KEY};
-pub use id::{BadHex, Fingerprint, Md5Fingerprint, VantageId};
+pub use id::{BadHex, Fingerprint, KeyId, Md5Fingerprint, VantageId};
 pub use mail::{MAX_RELAYS, MailRoute, Relay, RouteStanding, RouteVote, decide_mail};
 pub use notary::{Md5Span, NotaryTestimony};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa, Starttls};
@@ -51,6 +51,6 @@ pub use rows::LegacyRow;
 pub use scheme::Scheme;
 pub use scts::Scts;
 pub use service::{BadService, Host, ServiceId};
-pub use suite::{Signer, SigningFailed, Suite};
+pub use suite::{AeadKey, AeadKind, Signer, SigningFailed, Suite};
 pub use time::{BadTimestamp, Timestamp};
 pub use verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
