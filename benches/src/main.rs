@@ -12,6 +12,7 @@ mod legacy;
 mod look;
 mod measure;
 mod million;
+mod mirrors;
 mod scan;
 mod sites;
 mod views;
@@ -22,11 +23,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(sites::ARGUMENT) => return served(sites::serve),
+        Some(sites::FAR_ARGUMENT) => return served(sites::serve_far),
         Some(sites::TARGETS_ARGUMENT) => return served(sites::serve_targets),
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check", "scan", "million"];
+    let known = ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "million"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         ("views", views::run),
         ("legacy", legacy::run),
         ("check", check::run),
+        ("mirrors", mirrors::run),
         ("scan", scan::run),
         ("million", million::run),
     ] {

@@ -325,7 +325,8 @@ impl KnownMirror {
         self.silent >= DEAD_AFTER
     }
 
-    pub(crate) fn known(&self) -> Known {
+    /// What saves a question when it is asked.
+    pub fn known(&self) -> Known {
         Known {
             statement_key: self.statement_key,
             region: self.region.clone(),
@@ -390,3 +391,6 @@ impl<'de> Deserialize<'de> for DrawKey {
         Ok(Self(*Fingerprint::deserialize(deserializer)?.as_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests;
