@@ -13,6 +13,7 @@ use parallax_store::{HistoryStore, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::app::{App, Shared, health_holds};
+use crate::bootstrap::BootstrapFiles;
 use crate::chores;
 use crate::clock::Clock;
 use crate::data::{DATABASE, DataDir};
@@ -256,6 +257,7 @@ async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 
     Ok(App {
         store_health: Arc::new(SingleFlight::new(health_holds, 1)),
         description: description.map_err(IdentityError::from)?,
+        bootstrap: BootstrapFiles::new(&settings.data),
         views,
         mirrors,
         dns: dns(&settings.limits, &shared, prober, &limits),

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::super::{Condition, Policy, Share, Variation};
 use super::FRESH;
 use crate::dns::{DnsAnswers, Dnssec, Record, Tlsa};
-use crate::evidence::{Asked, Evidence, Testimony};
+use crate::evidence::{Asked, AskedHub, Evidence, PeerTestimony, Testimony};
 use crate::history::{Authority, History, Timespan};
 use crate::id::{Fingerprint, VantageId};
 use crate::observation::{CaId, Look, Met, Network, Observation, Outcome, PublicCa};
@@ -401,6 +401,19 @@ fn attack_whoever_holds_the_route_writes_a_record_too() {
             view.look.dns.ca = Some(vec![print(PRIVATE.ca)]);
         });
     expect(PRIVATE, times(5, announced), Rule::Corroborated, Trusted);
+}
+
+#[test]
+fn evidence_that_is_begun_anew_keeps_nothing() {
+    let fresh = || evidence_from(MINE.at(HERE), &[], 0);
+    let mut used = evidence_from(OTHER.at(HERE), &times(3, sees(MINE)), 5);
+    used.ask_notary(vantage(7));
+    used.ask_hub(AskedHub { vantage: vantage(8), replies: 3 });
+    used.add_peer(PeerTestimony { hub: vantage(8), testimony: sees(MINE).0, network: "n".into(), edge: "e".into() });
+    let (mut asked, mut views) = (Vec::new(), Vec::new());
+    let before = used.restart(fresh().local().clone(), fresh().started(), &mut asked, &mut views);
+    assert_eq!(used, fresh());
+    assert_eq!((before.now, asked.len(), views.len()), (OTHER.at(HERE), 5, 3));
 }
 
 /// Everybody is hijacked by somebody with a certificate of the site's own CA, and the owner publishes his key: that warns at
