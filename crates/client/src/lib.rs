@@ -1,5 +1,6 @@
 //! Asking vantage points, and the check itself. Programs that embed the check start at [`Checker`].
 
+mod channel;
 mod check;
 mod clock;
 mod gathered;
@@ -14,6 +15,10 @@ mod resolve;
 mod url;
 mod vantage;
 
+pub use channel::{
+    Attached, AttachedCaller, BadKeyFile, CallError, Called, Channel, Pushed, ServerUrl, new_key_file, public_key_pem,
+    read_key_file, read_public_key,
+};
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
