@@ -9,6 +9,7 @@ mod text;
 mod accepted;
 mod dns;
 mod dns_name;
+mod edge_vote;
 mod evidence;
 mod history;
 mod host_key;
@@ -35,7 +36,8 @@ pub use dns::{
     MAX_DNS_RECORDS, MAX_IGNORED, Record, Tlsa, parse_ca_auth,
 };
 pub use dns_name::{BadDnsName, DnsName};
-pub use evidence::{Asked, Evidence, Testimony};
+pub use edge_vote::{CastView, EdgeOutcome, EdgeVote, LEAST_EDGES, LEAST_NETWORKS, MOST_OF_A_NETWORK};
+pub use evidence::{Asked, AskedHub, Evidence, PeerTestimony, Testimony};
 pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, MAX_TURNS, Timespan, Turn};
 pub use host_key::{BadHostKeyKind, HostKey, HostKeyKind, LONGEST_HOST_KEY};
 pub use id::{BadHex, Fingerprint, KeyId, Md5Fingerprint, VantageId};

@@ -4,6 +4,7 @@
 pub mod channel;
 mod descriptor;
 mod dns;
+pub mod hub;
 mod jws;
 pub mod mirror;
 mod perspectives;
