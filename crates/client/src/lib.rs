@@ -1,6 +1,7 @@
 //! Asking vantage points, and the check itself. Programs that embed the check start at [`Checker`].
 
 mod chance;
+mod channel;
 mod check;
 mod clock;
 mod course;
@@ -20,6 +21,10 @@ mod url;
 mod vantage;
 
 pub use chance::Chance;
+pub use channel::{
+    Attached, AttachedCaller, BadKeyFile, CallError, Called, Channel, Pushed, ServerUrl, new_key_file, public_key_pem,
+    read_key_file, read_public_key,
+};
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use federation::{
     BadBootstrapUrl, BadKnownMirrors, BootstrapUrl, Changed, Federation, KNOWN_FORMAT, KnownMirror, KnownMirrors,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parallax_store::SqliteStore;
 
 use crate::bootstrap::BootstrapFiles;
+use crate::channels::Channels;
 use crate::clock::Clock;
 use crate::descriptor::Description;
 use crate::dns::Dns;
@@ -43,6 +44,7 @@ pub(crate) struct App {
     pub(crate) views: Arc<Views>,
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) dns: Dns,
+    pub(crate) channels: Arc<Channels>,
     /// `None` when it is off, or there is no HTTP listener.
     pub(crate) legacy: Option<Legacy>,
     pub(crate) histories: Arc<Histories>,

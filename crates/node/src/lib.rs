@@ -12,6 +12,7 @@
 
 mod app;
 mod bootstrap;
+mod channels;
 mod chores;
 mod clock;
 mod data;
@@ -40,6 +41,7 @@ mod views;
 mod weight;
 
 pub use bootstrap::BOOTSTRAP;
+pub use channels::{Caller, ChannelSettings, Channels, Handler, Judge, KeyDirectories, NotPushed, Watcher, failure};
 pub use clock::ClockBehind;
 pub use data::DATABASE;
 pub use error::NodeError;

@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod ca_auth;
+pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
@@ -9,6 +10,7 @@ pub(crate) mod export;
 mod federation;
 pub(crate) mod history;
 pub(crate) mod import;
+pub(crate) mod key;
 mod looking;
 mod mail;
 mod many;

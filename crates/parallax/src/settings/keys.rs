@@ -114,6 +114,15 @@ pub(crate) const MIRROR_REPORTS: Key = key("mirror.reports", "PARALLAX_MIRROR_RE
 /// How old the list of mirrors gets before it is asked for again.
 pub(crate) const MIRROR_REFRESH: Key = key("mirror.refresh_secs", "PARALLAX_MIRROR_REFRESH", "", "");
 
+/// Whether any key may open a channel.
+pub(crate) const CHANNEL_OPEN: Key = key("channel.open", "PARALLAX_CHANNEL_OPEN", "", "");
+/// How long a channel lasts.
+pub(crate) const CHANNEL_LIFETIME: Key = key("channel.lifetime_secs", "PARALLAX_CHANNEL_LIFETIME", "", "");
+/// How long a channel may rest.
+pub(crate) const CHANNEL_IDLE: Key = key("channel.idle_secs", "PARALLAX_CHANNEL_IDLE", "", "");
+/// Channels of one key.
+pub(crate) const CHANNEL_PER_KEY: Key = key("channel.per_key", "PARALLAX_CHANNEL_PER_KEY", "", "");
+
 /// All of them, in the order of the file.
 pub(crate) const ALL: &[&Key] = &[
     &POLICY,
@@ -149,4 +158,8 @@ pub(crate) const ALL: &[&Key] = &[
     &MIRROR_POPULAR,
     &MIRROR_REPORTS,
     &MIRROR_REFRESH,
+    &CHANNEL_OPEN,
+    &CHANNEL_LIFETIME,
+    &CHANNEL_IDLE,
+    &CHANNEL_PER_KEY,
 ];
