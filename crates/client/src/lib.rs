@@ -5,6 +5,8 @@ mod clock;
 mod gathered;
 mod http;
 mod hub;
+mod hub_vantage;
+mod link;
 mod mail;
 mod node;
 mod notary;
@@ -18,6 +20,7 @@ mod vantage;
 
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use hub::HubPoint;
+pub use hub_vantage::{HubVantage, PeerLoop, PeerNews};
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::descriptor::Description;
 use crate::dns::Dns;
 use crate::histories::Histories;
+use crate::hub::HubRole;
 use crate::identity::Identity;
 use crate::legacy::Legacy;
 use crate::lifecycle::Lifecycle;
@@ -40,6 +41,8 @@ pub(crate) struct App {
     pub(crate) description: Description,
     pub(crate) views: Arc<Views>,
     pub(crate) mirrors: Arc<Mirrors>,
+    /// `None` where this node is no hub.
+    pub(crate) hub: Option<Arc<HubRole>>,
     pub(crate) dns: Dns,
     /// `None` when it is off, or there is no HTTP listener.
     pub(crate) legacy: Option<Legacy>,

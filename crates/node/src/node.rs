@@ -20,6 +20,7 @@ use crate::descriptor::{Description, Portrait};
 use crate::dns::Dns;
 use crate::error::NodeError;
 use crate::histories::Histories;
+use crate::hub::{HubRole, Tools as HubTools};
 use crate::identity::{Identity, IdentityError, ServerTerms};
 use crate::legacy::{Legacy, LegacyKeeper, Tools as LegacyTools};
 use crate::lifecycle::Lifecycle;
@@ -86,6 +87,13 @@ impl Node {
             mirrors.await;
             drop(under_way);
         });
+        if let Some(hub) = node.app.hub.clone() {
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                hub.run().await;
+                drop(under_way);
+            });
+        }
         let app = Arc::clone(&node.app);
         tokio::spawn(async move {
             if let Some(legacy) = &app.legacy {
@@ -247,6 +255,14 @@ async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 
         targets: targets.clone(),
     };
     let mirrors = Mirrors::open(settings.mirror.clone(), mirrors).await?;
+    let hub = match settings.hub.clone() {
+        Some(settings) => {
+            let records = Arc::clone(&store) as _;
+            let tools = HubTools { shared: shared.clone(), records, prober: prober.clone(), targets: targets.clone() };
+            Some(HubRole::open(settings, tools).await?)
+        }
+        None => None,
+    };
     let legacy = key.map(|key| {
         let (shared, looks, limits) = (shared.clone(), Arc::clone(&looks), Arc::clone(&limits));
         let (histories, records) = (Arc::clone(&histories), Arc::clone(&store));
@@ -258,6 +274,7 @@ async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 
         description: description.map_err(IdentityError::from)?,
         views,
         mirrors,
+        hub,
         dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,
         body_bytes: settings.limits.body_bytes,

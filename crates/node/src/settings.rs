@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_probe::ProbeSettings;
+use parallax_proto::hub::HubSettings;
 use parallax_proto::{RIRS, is_region};
 
 use crate::error::NodeError;
@@ -43,6 +44,8 @@ pub struct NodeSettings {
     pub scan_every: Option<Duration>,
     /// How it takes part in the federation.
     pub mirror: MirrorSettings,
+    /// How it serves peers and those who ask them; `None`: it is no hub.
+    pub hub: Option<HubSettings>,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
     pub server_certificate_life: Duration,
 }
@@ -117,6 +120,7 @@ impl Default for NodeSettings {
             legacy: true,
             scan_every: None,
             mirror: MirrorSettings::default(),
+            hub: None,
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }

@@ -20,15 +20,15 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::File;
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY, SOURCE,
-    THRESHOLD, TIMEOUT,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS, SCAN_EVERY,
+    SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown};
 pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Addresses, Day, Line, Millis, PolicyName, Popular, Region, Registry, Secs, Switch};
+use values::{Addresses, Day, Line, Millis, PolicyName, Popular, Region, Registry, Roles, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,8 @@ pub(crate) struct CheckSettings {
     pub(crate) timeout: Duration,
     /// How old a look may be that a vantage point answers with, where it agrees.
     pub(crate) max_age: Duration,
+    /// Whether hubs are told private names and addresses.
+    pub(crate) tell_private: bool,
 }
 
 /// How looks are made.
@@ -123,6 +125,8 @@ pub(crate) struct ServeSettings {
     pub(crate) legacy: bool,
     /// Whether it looks at private addresses and any port.
     pub(crate) allow_private: bool,
+    /// Whether peers attach to it.
+    pub(crate) hub: bool,
     /// How often it looks at every service that it knows; `None` never.
     pub(crate) scan_every: Option<Duration>,
 }
@@ -174,9 +178,10 @@ fn resolve_check(layers: &mut Layers<'_>, flags: &[Flag]) -> Result<CheckSetting
     let Millis(timeout) = layers.pick(&keys::TIMEOUT, Millis(DEFAULT_TIMEOUT))?;
     let Secs(max_age) = layers.pick(&keys::MAX_AGE, Secs(DEFAULT_MAX_AGE))?;
     let accept_private = layers.pick(&keys::ACCEPT_PRIVATE, false)?;
+    let tell_private = layers.pick(&keys::TELL_PRIVATE, false)?;
     let policy = tune(Policy::named(name.0).unwrap_or_default(), threshold, min_duration, min_views, accept_private);
     refuse_stray_flags(&policy, flags)?;
-    Ok(CheckSettings { policy, replies, timeout, max_age })
+    Ok(CheckSettings { policy, replies, timeout, max_age, tell_private })
 }
 
 fn tune(
@@ -233,6 +238,7 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
         legacy: layers.pick(&keys::LEGACY, Switch(true))?.0,
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
+        hub: layers.pick(&keys::ROLES, Roles::default())?.hub,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
     })
 }
