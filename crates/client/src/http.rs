@@ -17,7 +17,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use crate::pin::{PinError, PinVerifier};
 use crate::url::VantageUrl;
@@ -152,11 +151,6 @@ impl Channel {
     }
 
     async fn connect(&self) -> Result<Connection, Missing> {
-        open(self.stream().await?).await
-    }
-
-    /// A connection whose handshake met the pinned vantage point.
-    pub(crate) async fn stream(&self) -> Result<TlsStream<TcpStream>, Missing> {
         let unreachable = |error: std::io::Error| Missing::Unreachable(sentence(&error));
         let stream = connect_tcp(self.url.host(), self.url.port()).await?;
         stream.set_nodelay(true).map_err(unreachable)?;
@@ -166,7 +160,8 @@ impl Channel {
             }
             Host::Address(address) => ServerName::from(*address),
         };
-        self.connector.connect(name, stream).await.map_err(|error| self.tls_failure(&error))
+        let stream = self.connector.connect(name, stream).await.map_err(|error| self.tls_failure(&error))?;
+        open(stream).await
     }
 
     fn tls_failure(&self, error: &std::io::Error) -> Missing {

@@ -1,19 +1,20 @@
-//! A hub behind its pin, and the loop of a peer that serves it.
+//! A hub behind its pin, asked over a channel on a WebSocket; and the loop of a peer that serves it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parallax_core::{ServiceId, VantageId};
-use parallax_proto::channel::{OwnKey, Run};
+use parallax_proto::channel::{OwnKey, RequestId, Run};
 use parallax_proto::hub::{Answer, Answers, Ask, Look, Seen};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 
+use crate::channel::{Attached, AttachedCaller, CallError, Pushed};
 use crate::check::random;
 use crate::hub::HubPoint;
-use crate::link::{Heard, Link};
 use crate::node::NoPin;
 use crate::peer::PeerEye;
 use crate::url::VantageUrl;
@@ -29,34 +30,54 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// A peer that was attached for so long begins with the first pause again.
 const SETTLED: Duration = Duration::from_secs(30);
 
-/// Looks that wait to be made.
-const WAITING: usize = 256;
-
 /// A hub to be asked. One connection serves all questions, and is opened at the first.
 pub struct HubVantage {
     url: VantageUrl,
     id: VantageId,
     key: OwnKey,
-    link: Mutex<Option<Arc<Link>>>,
+    line: tokio::sync::Mutex<Option<Arc<Line>>>,
 }
+
+/// A connection with those who wait for what is pushed under their question.
+struct Line {
+    caller: AttachedCaller,
+    askers: Arc<Askers>,
+}
+
+type Askers = Mutex<HashMap<RequestId, mpsc::UnboundedSender<Answer>>>;
 
 impl HubVantage {
     /// A hub at `url`, whose pin says who it must be; `key` asks.
     pub fn new(url: VantageUrl, key: OwnKey) -> Result<Self, NoPin> {
         let id = url.pin().ok_or_else(|| NoPin(url.clone()))?;
-        Ok(Self { url, id, key, link: Mutex::new(None) })
+        Ok(Self { url, id, key, line: tokio::sync::Mutex::new(None) })
     }
 
-    async fn link(&self, deadline: Deadline) -> Result<Arc<Link>, Missing> {
-        let mut held = self.link.lock().await;
-        if let Some(link) = held.as_ref().filter(|link| link.is_open()) {
-            return Ok(Arc::clone(link));
+    async fn line(&self, deadline: Deadline) -> Result<Arc<Line>, Missing> {
+        let mut held = self.line.lock().await;
+        if let Some(line) = held.as_ref().filter(|line| line.caller.is_open()) {
+            return Ok(Arc::clone(line));
         }
-        // Who asks is sent nothing but answers.
-        let (heard, _) = mpsc::channel(1);
-        let link = Arc::new(Link::open(&self.url, self.key.clone(), heard, deadline).await?);
-        *held = Some(Arc::clone(&link));
-        Ok(link)
+        let attached = Attached::open(self.url.clone().into(), self.key.clone(), deadline).await.map_err(missing)?;
+        let askers = Arc::new(Askers::default());
+        let line = Arc::new(Line { caller: attached.caller(), askers: Arc::clone(&askers) });
+        tokio::spawn(pass_on(attached, askers));
+        *held = Some(Arc::clone(&line));
+        Ok(line)
+    }
+}
+
+/// Gives each answer to whoever asked; what is no answer is passed over, as everything unknown is.
+async fn pass_on(mut attached: Attached, askers: Arc<Askers>) {
+    while let Some(pushed) = attached.pushed().await {
+        let Pushed::Said { request_id: Some(id), run } = pushed else { continue };
+        if run.kind() == "answer"
+            && let Ok(answer) = serde_json::from_value(run.into_value())
+        {
+            let askers = askers.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody may listen any more.
+            askers.get(&id).into_iter().for_each(|asker| drop(asker.send(answer)));
+        }
     }
 }
 
@@ -80,33 +101,27 @@ impl HubPoint for HubVantage {
         deadline: Deadline,
     ) -> BoxFuture<'_, Result<Answers, Missing>> {
         Box::pin(async move {
-            let link = self.link(deadline).await?;
-            let (pushed, mut pushes) = mpsc::unbounded_channel();
-            let asking = link.ask(run_of("ask", &ask)?, pushed);
-            tokio::pin!(asking);
-            let unreadable = |error: serde_json::Error| Missing::Protocol(error.to_string());
-            let value = loop {
-                tokio::select! {
-                    biased;
-                    Some(push) = pushes.recv() => pass_on(push, &heard),
-                    value = &mut asking => break value?,
-                }
-            };
-            while let Ok(push) = pushes.try_recv() {
-                pass_on(push, &heard);
-            }
-            serde_json::from_value(value).map_err(unreadable)
+            let line = self.line(deadline).await?;
+            let id = line.caller.fresh_id().map_err(missing)?;
+            line.askers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), heard);
+            let listening = Listening { askers: &line.askers, id: id.clone() };
+            let called = line.caller.call(id, run_of("ask", &ask)?, deadline).await.map_err(missing)?;
+            drop(listening);
+            let value = called.outcome.map_err(|error| Missing::Declined(reason_of(&error)))?;
+            serde_json::from_value(value).map_err(|error| Missing::Protocol(error.to_string()))
         })
     }
 }
 
-/// What is no answer is passed over, as everything unknown is.
-fn pass_on(push: Run, heard: &mpsc::UnboundedSender<Answer>) {
-    if push.kind() == "answer"
-        && let Ok(answer) = serde_json::from_value(push.into_value())
-    {
-        // Nobody may listen any more.
-        let _ = heard.send(answer);
+/// Listens for answers until it is dropped.
+struct Listening<'a> {
+    askers: &'a Askers,
+    id: RequestId,
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.askers.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
@@ -133,68 +148,72 @@ pub struct PeerLoop {
     eye: Arc<PeerEye>,
 }
 
+/// Who is told what happens to a peer.
+type Tell = Arc<dyn Fn(PeerNews) + Send + Sync>;
+
 impl PeerLoop {
     /// A peer that looks with `eye` for the hub at `url`, under the key that the eye signs with.
     pub fn new(url: VantageUrl, key: OwnKey, eye: PeerEye) -> Result<Self, NoPin> {
-        let url = url.pin().map(|_| url.clone()).ok_or(NoPin(url))?;
-        Ok(Self { url, key, eye: Arc::new(eye) })
+        match url.pin() {
+            Some(_) => Ok(Self { url, key, eye: Arc::new(eye) }),
+            None => Err(NoPin(url)),
+        }
     }
 
     /// Serves until it is dropped; comes again when the connection ends, later each time.
-    pub async fn run(self, news: impl Fn(PeerNews) + Send + Sync + 'static) {
-        let news = Arc::new(news);
+    pub async fn run(self, tell: impl Fn(PeerNews) + Send + Sync + 'static) -> std::convert::Infallible {
+        let tell: Tell = Arc::new(tell);
         let mut pause = FIRST_PAUSE;
         loop {
             let begun = tokio::time::Instant::now();
-            let Err(why) = self.serve(&news).await;
+            let Err(why) = self.serve(&tell).await;
             if begun.elapsed() > SETTLED {
                 pause = FIRST_PAUSE;
             }
             // Peers that lost the same hub do not come back in the same moment.
-            let [jitter, _] = random::<2>();
+            let [jitter] = random::<1>();
             let wait = pause.mul_f64(0.75 + f64::from(jitter) / 512.0);
-            news(PeerNews::Detached { why, pause: wait });
+            tell(PeerNews::Detached { why, pause: wait });
             tokio::time::sleep(wait).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    async fn serve(
-        &self,
-        news: &Arc<impl Fn(PeerNews) + Send + Sync + 'static>,
-    ) -> Result<std::convert::Infallible, Missing> {
-        let (heard, mut hears) = mpsc::channel(WAITING);
-        let link = Link::open(&self.url, self.key.clone(), heard, Deadline::within(CONNECTING)).await?;
-        let link = Arc::new(link);
-        self.attach(&link).await?;
-        news(PeerNews::Attached);
-        loop {
-            match hears.recv().await {
-                Some(Heard::Renewed) => self.attach(&link).await?,
-                Some(Heard::Push(run)) if run.kind() == "look" => self.look(&link, run, news),
-                Some(Heard::Push(_)) => {}
-                None => return Err(Missing::Unreachable("the connection was closed".into())),
+    async fn serve(&self, tell: &Tell) -> Result<std::convert::Infallible, Missing> {
+        let connecting = Attached::open(self.url.clone().into(), self.key.clone(), Deadline::within(CONNECTING));
+        let mut attached = connecting.await.map_err(missing)?;
+        let caller = attached.caller();
+        self.attach(&caller).await?;
+        tell(PeerNews::Attached);
+        while let Some(pushed) = attached.pushed().await {
+            match pushed {
+                // The new channel is this peer's from now on.
+                Pushed::Replaced => self.attach(&caller).await?,
+                Pushed::Said { run, .. } if run.kind() == "look" => self.look(&caller, run, tell),
+                Pushed::Said { .. } => {}
             }
         }
+        Err(Missing::Unreachable("the connection was closed".into()))
     }
 
-    async fn attach(&self, link: &Link) -> Result<(), Missing> {
-        let (pushed, _) = mpsc::unbounded_channel();
-        let attaching = link.ask(run_of("attach", &self.eye.attach())?, pushed);
-        tokio::time::timeout(CONNECTING, attaching).await.unwrap_or(Err(Missing::Timeout)).map(drop)
+    async fn attach(&self, caller: &AttachedCaller) -> Result<(), Missing> {
+        let id = caller.fresh_id().map_err(missing)?;
+        let run = run_of("attach", &self.eye.attach())?;
+        let called = caller.call(id, run, Deadline::within(CONNECTING)).await.map_err(missing)?;
+        called.outcome.map(drop).map_err(|error| Missing::Declined(reason_of(&error)))
     }
 
     /// Looks in a task of its own; what can't be read is passed over.
-    fn look(&self, link: &Arc<Link>, run: Run, news: &Arc<impl Fn(PeerNews) + Send + Sync + 'static>) {
+    fn look(&self, caller: &AttachedCaller, run: Run, tell: &Tell) {
         let Ok(look) = serde_json::from_value::<Look>(run.into_value()) else { return };
-        let (eye, link, news) = (Arc::clone(&self.eye), Arc::clone(link), Arc::clone(news));
+        let (eye, caller, tell) = (Arc::clone(&self.eye), caller.clone(), Arc::clone(tell));
         tokio::spawn(async move {
             let service = look.service.clone();
             let seen: Seen = eye.look(look).await;
             if let Ok(run) = run_of("seen", &seen)
-                && link.tell(run).await.is_ok()
+                && caller.tell(run).await.is_ok()
             {
-                news(PeerNews::Looked(service));
+                tell(PeerNews::Looked(service));
             }
         });
     }
@@ -202,10 +221,24 @@ impl PeerLoop {
 
 /// A message as it stands in `run`.
 fn run_of(kind: &str, message: &impl Serialize) -> Result<Run, Missing> {
-    let unwritten = |error: String| Missing::Protocol(error);
-    let mut run = serde_json::to_value(message).map_err(|error| unwritten(error.to_string()))?;
+    let unwritten = |error: &dyn std::fmt::Display| Missing::Protocol(error.to_string());
+    let mut run = serde_json::to_value(message).map_err(|error| unwritten(&error))?;
     if let Some(fields) = run.as_object_mut() {
         fields.insert("type".into(), Value::from(kind));
     }
-    Run::new(run).map_err(|error| unwritten(error.to_string()))
+    Run::new(run).map_err(|error| unwritten(&error))
+}
+
+fn missing(error: CallError) -> Missing {
+    match error {
+        CallError::Missing(missing) => missing,
+        CallError::Timeout => Missing::Timeout,
+        other => Missing::Channel(other.to_string()),
+    }
+}
+
+/// A stranger's text, shortened and without control characters.
+fn reason_of(error: &Value) -> String {
+    let reason = error.get("reason").and_then(Value::as_str).unwrap_or("it gives no reason");
+    reason.chars().filter(|c| !c.is_control()).take(200).collect()
 }

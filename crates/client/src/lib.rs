@@ -6,7 +6,6 @@ mod gathered;
 mod http;
 mod hub;
 mod hub_vantage;
-mod link;
 mod mail;
 mod node;
 mod notary;

@@ -73,7 +73,9 @@ impl HubRole {
             let before = machine.hub.next_deadline();
             let id = machine.hub.ask(asking, now, &mut Chance).map_err(|why| refused(&why))?;
             machine.askers.insert(id, tell);
-            over.into_iter().for_each(|over| drop(machine.asks_over.entry(over).or_default().insert(id)));
+            if let Some(over) = over {
+                machine.asks_over.entry(over).or_default().insert(id);
+            }
             let deeds = machine.sort(&self.tools.shared);
             (id, deeds, is_sooner(before, machine.hub.next_deadline()))
         };

@@ -209,7 +209,7 @@ impl HubRole {
             let reason = "peers attach over a WebSocket (GET /v1/peer): looks are pushed to them";
             return Err(failure("bad-message", reason));
         };
-        let (peer, spki) = (VantageId::from(caller.key.id()), Arc::from(caller.key.spki()));
+        let (peer, spki) = (VantageId::from(caller.key.id()), Arc::from(caller.key.public().spki()));
         let (is_new, connection) = self.lock().connection_of(caller.channel, over);
         let attached = self.step(|hub, now| {
             let attaching = Attaching { peer, spki, address, connection, attach };
@@ -235,7 +235,8 @@ impl HubRole {
     /// A channel said something, whatever it was.
     fn heard(&self, channel: ChannelId) {
         let mut machine = self.lock();
-        if let (Some(connection), Ok(now)) = (machine.connections.get(&channel).copied(), self.tools.shared.clock.now())
+        if let (Some(connection), Ok(now)) =
+            (machine.connections.get(&channel).map(|known| known.id), self.tools.shared.clock.now())
         {
             machine.hub.heard(connection, now);
         }
