@@ -75,8 +75,10 @@ async fn pass_on(mut attached: Attached, askers: Arc<Askers>) {
             && let Ok(answer) = serde_json::from_value(run.into_value())
         {
             let askers = askers.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody may listen any more.
-            askers.get(&id).into_iter().for_each(|asker| drop(asker.send(answer)));
+            if let Some(asker) = askers.get(&id) {
+                // Nobody may listen any more.
+                let _ = asker.send(answer);
+            }
         }
     }
 }

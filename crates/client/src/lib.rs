@@ -10,6 +10,7 @@ mod mail;
 mod node;
 mod notary;
 mod notary_list;
+mod own_key;
 mod peer;
 mod pin;
 mod report;
@@ -24,6 +25,7 @@ pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
+pub use own_key::{BadSoftKey, SoftKey};
 pub use peer::{Lie, PeerEye, PeerSettings};
 pub use report::{
     Dropped, JudgedHostKey, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView,

@@ -64,6 +64,8 @@ pub const MIRRORS: &str = "parallax_mirror_known";
 
 /// Peers that are attached to this hub.
 pub const HUB_PEERS: &str = "parallax_hub_peers";
+/// Questions to this hub that are under way.
+pub const HUB_ASKS_OPEN: &str = "parallax_hub_asks_open";
 /// Questions to this hub that ended, by `ended`: `complete`, `nobody-left`, `deadline`, `limited`, `stopping`.
 pub const HUB_ASKS: &str = "parallax_hub_asks_total";
 /// Views that were given to askers, by `source`: `peer` or `memory`.
@@ -111,6 +113,7 @@ pub(crate) struct Metrics {
     mirror_actions: Family<Label, Counter>,
     mirrors: Family<Label, Gauge>,
     pub(crate) hub_peers: Gauge,
+    pub(crate) hub_asks_open: Gauge,
     hub_asks: Family<Label, Counter>,
     hub_views: Family<Label, Counter>,
     hub_looks: Family<Label, Counter>,
@@ -149,6 +152,7 @@ impl Metrics {
             mirror_actions: Family::default(),
             mirrors: Family::default(),
             hub_peers: Gauge::default(),
+            hub_asks_open: Gauge::default(),
             hub_asks: Family::default(),
             hub_views: Family::default(),
             hub_looks: Family::default(),
@@ -184,6 +188,7 @@ impl Metrics {
         self.register(MIRROR_ACTIONS, "What the federation's state machine asked for", self.mirror_actions.clone());
         self.register(MIRRORS, "Mirrors that are known, by status", self.mirrors.clone());
         self.register(HUB_PEERS, "Peers attached to this hub", self.hub_peers.clone());
+        self.register(HUB_ASKS_OPEN, "Questions to this hub under way", self.hub_asks_open.clone());
         self.register(HUB_ASKS, "Questions to this hub that ended", self.hub_asks.clone());
         self.register(HUB_VIEWS, "Views given to askers, by source", self.hub_views.clone());
         self.register(HUB_LOOKS, "Looks of peers, by result", self.hub_looks.clone());

@@ -289,6 +289,7 @@ impl Machine {
                 }
             }
         }
+        shared.metrics.hub_asks_open.set(i64::try_from(self.hub.asks()).unwrap_or(i64::MAX));
         let stats = self.hub.stats();
         shared.metrics.hub_stats(&self.told, &stats);
         self.told = stats;
