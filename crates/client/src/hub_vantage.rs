@@ -20,6 +20,9 @@ use crate::peer::PeerEye;
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing};
 
+/// How long answers are waited for that were sent before the end.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// How long a peer tries to connect.
 const CONNECTING: Duration = Duration::from_secs(10);
 
@@ -70,7 +73,7 @@ impl HubVantage {
 /// Gives each answer to whoever asked; what is no answer is passed over, as everything unknown is.
 async fn pass_on(mut attached: Attached, askers: Arc<Askers>) {
     while let Some(pushed) = attached.pushed().await {
-        let Pushed::Said { request_id: Some(id), run } = pushed else { continue };
+        let Pushed { request_id: Some(id), run } = pushed else { continue };
         if run.kind() == "answer"
             && let Ok(answer) = serde_json::from_value(run.into_value())
         {
@@ -105,12 +108,32 @@ impl HubPoint for HubVantage {
         Box::pin(async move {
             let line = self.line(deadline).await?;
             let id = line.caller.fresh_id().map_err(missing)?;
-            line.askers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), heard);
-            let listening = Listening { askers: &line.askers, id: id.clone() };
-            let called = line.caller.call(id, run_of("ask", &ask)?, deadline).await.map_err(missing)?;
-            drop(listening);
+            let (pushed, mut pushes) = mpsc::unbounded_channel();
+            line.askers.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), pushed);
+            let _listening = Listening { askers: &line.askers, id: id.clone() };
+            let calling = line.caller.call(id, run_of("ask", &ask)?, deadline);
+            tokio::pin!(calling);
+            let mut passed = 0;
+            let called = loop {
+                tokio::select! {
+                    biased;
+                    Some(answer) = pushes.recv() => {
+                        passed += 1;
+                        // Nobody may listen any more.
+                        let _ = heard.send(answer);
+                    }
+                    called = &mut calling => break called.map_err(missing)?,
+                }
+            };
             let value = called.outcome.map_err(|error| Missing::Declined(reason_of(&error)))?;
-            serde_json::from_value(value).map_err(|error| Missing::Protocol(error.to_string()))
+            let all: Answers = serde_json::from_value(value).map_err(|error| Missing::Protocol(error.to_string()))?;
+            // The last answers were pushed before the end; they may still be on their way through this process.
+            while passed < all.counts.answered {
+                let Ok(Some(answer)) = tokio::time::timeout(LAST_ANSWERS, pushes.recv()).await else { break };
+                passed += 1;
+                let _ = heard.send(answer);
+            }
+            Ok(all)
         })
     }
 }
@@ -146,7 +169,6 @@ pub enum PeerNews {
 /// A peer of one hub.
 pub struct PeerLoop {
     url: VantageUrl,
-    key: OwnKey,
     eye: Arc<PeerEye>,
 }
 
@@ -154,10 +176,10 @@ pub struct PeerLoop {
 type Tell = Arc<dyn Fn(PeerNews) + Send + Sync>;
 
 impl PeerLoop {
-    /// A peer that looks with `eye` for the hub at `url`, under the key that the eye signs with.
-    pub fn new(url: VantageUrl, key: OwnKey, eye: PeerEye) -> Result<Self, NoPin> {
+    /// A peer that looks with `eye` for the hub at `url`, whose pin says who it must be.
+    pub fn new(url: VantageUrl, eye: PeerEye) -> Result<Self, NoPin> {
         match url.pin() {
-            Some(_) => Ok(Self { url, key, eye: Arc::new(eye) }),
+            Some(_) => Ok(Self { url, eye: Arc::new(eye) }),
             None => Err(NoPin(url)),
         }
     }
@@ -182,20 +204,23 @@ impl PeerLoop {
     }
 
     async fn serve(&self, tell: &Tell) -> Result<std::convert::Infallible, Missing> {
-        let connecting = Attached::open(self.url.clone().into(), self.key.clone(), Deadline::within(CONNECTING));
+        let connecting = Attached::open(self.url.clone().into(), self.eye.key().clone(), Deadline::within(CONNECTING));
         let mut attached = connecting.await.map_err(missing)?;
         let caller = attached.caller();
         self.attach(&caller).await?;
         tell(PeerNews::Attached);
-        while let Some(pushed) = attached.pushed().await {
-            match pushed {
+        let mut replaced = attached.replaced();
+        loop {
+            tokio::select! {
+                pushed = attached.pushed() => match pushed {
+                    Some(Pushed { run, .. }) if run.kind() == "look" => self.look(&caller, run, tell),
+                    Some(_) => {}
+                    None => return Err(Missing::Unreachable("the connection was closed".into())),
+                },
                 // The new channel is this peer's from now on.
-                Pushed::Replaced => self.attach(&caller).await?,
-                Pushed::Said { run, .. } if run.kind() == "look" => self.look(&caller, run, tell),
-                Pushed::Said { .. } => {}
+                Ok(()) = replaced.changed() => self.attach(&caller).await?,
             }
         }
-        Err(Missing::Unreachable("the connection was closed".into()))
     }
 
     async fn attach(&self, caller: &AttachedCaller) -> Result<(), Missing> {

@@ -1,5 +1,6 @@
 //! Asking vantage points, and the check itself. Programs that embed the check start at [`Checker`].
 
+mod channel;
 mod check;
 mod clock;
 mod gathered;
@@ -10,7 +11,6 @@ mod mail;
 mod node;
 mod notary;
 mod notary_list;
-mod own_key;
 mod peer;
 mod pin;
 mod report;
@@ -18,6 +18,10 @@ mod resolve;
 mod url;
 mod vantage;
 
+pub use channel::{
+    Attached, AttachedCaller, BadKeyFile, CallError, Called, Channel, Pushed, ServerUrl, new_key_file, public_key_pem,
+    read_key_file, read_public_key,
+};
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use hub::HubPoint;
 pub use hub_vantage::{HubVantage, PeerLoop, PeerNews};
@@ -25,7 +29,6 @@ pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
-pub use own_key::{BadSoftKey, SoftKey};
 pub use peer::{Lie, PeerEye, PeerSettings};
 pub use report::{
     Dropped, JudgedHostKey, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView,

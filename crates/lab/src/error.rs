@@ -81,7 +81,7 @@ pub enum LabError {
     NotAttached(String),
     /// A client or peer of the lab has no key.
     #[error("a client or peer of the lab has no key: {0}")]
-    Key(#[from] parallax_client::BadSoftKey),
+    Key(#[from] parallax_client::BadKeyFile),
     /// A vantage point is not pinned.
     #[error(transparent)]
     NoPin(#[from] parallax_client::NoPin),

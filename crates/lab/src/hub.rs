@@ -4,11 +4,11 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_client::{HubVantage, PeerEye, PeerLoop, PeerNews, PeerSettings, SoftKey};
+use parallax_client::{BadKeyFile, HubVantage, PeerEye, PeerLoop, PeerNews, PeerSettings, new_key_file, read_key_file};
 use parallax_core::VantageId;
 use parallax_node::NodeSettings;
 use parallax_probe::Prober;
-use parallax_proto::channel::Rate;
+use parallax_proto::channel::{OwnKey, Rate};
 use parallax_proto::hub::{HubSettings, PerMinute};
 use tokio::sync::watch;
 
@@ -49,7 +49,7 @@ impl Lab {
 
     /// Attaches a peer that looks from `source`, and waits until the hub has it.
     pub async fn peer(&self, hub: &LabNode, source: Ipv4Addr, settings: PeerSettings) -> Result<LabPeer, LabError> {
-        self.peer_with(hub, source, settings, Arc::new(SoftKey::generate()?)).await
+        self.peer_with(hub, source, settings, new_key()?).await
     }
 
     /// Attaches a peer under this key.
@@ -58,12 +58,11 @@ impl Lab {
         hub: &LabNode,
         source: Ipv4Addr,
         settings: PeerSettings,
-        key: Arc<SoftKey>,
+        key: OwnKey,
     ) -> Result<LabPeer, LabError> {
         let prober = Prober::new(self.probe_settings(source)?)?;
-        let id = VantageId::from(key.public().id());
-        let eye = PeerEye::new(id, Arc::clone(&key) as _, prober, settings);
-        let peer = PeerLoop::new(hub.url().clone(), key.own_key()?, eye)?;
+        let id = VantageId::from(key.id());
+        let peer = PeerLoop::new(hub.url().clone(), PeerEye::new(key, prober, settings))?;
         let (tell, mut told) = watch::channel(Standing::default());
         let task = self.spawner().spawn(async move {
             match peer.run(move |news| tell.send_modify(|standing| standing.take(&news))).await {}
@@ -78,9 +77,13 @@ impl Lab {
 
     /// A hub as somebody to ask, under a key of its own.
     pub fn hub_point(&self, hub: &LabNode) -> Result<Arc<HubVantage>, LabError> {
-        let key = Arc::new(SoftKey::generate()?);
-        Ok(Arc::new(HubVantage::new(hub.url().clone(), key.own_key()?)?))
+        Ok(Arc::new(HubVantage::new(hub.url().clone(), new_key()?)?))
     }
+}
+
+/// A new key, as a key file would hold it.
+pub fn new_key() -> Result<OwnKey, LabError> {
+    Ok(read_key_file(new_key_file().ok_or(BadKeyFile::Form)?.as_bytes())?)
 }
 
 fn hub_settings() -> HubSettings {

@@ -25,7 +25,7 @@ pub use certificate::{Ca, Certificate, Validity};
 pub use ct::CtLog;
 pub use dns::Dns;
 pub use error::LabError;
-pub use hub::LabPeer;
+pub use hub::{LabPeer, new_key};
 pub use lab::Lab;
 pub use node::LabNode;
 pub use past::Past;

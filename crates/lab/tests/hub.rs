@@ -3,13 +3,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests")]
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_client::channel::{Attached, Pushed};
-use parallax_client::{Checker, Deadline, HubPoint as _, Lie, Missing, PeerSettings, Report, SoftKey};
+use parallax_client::{Attached, Pushed};
+use parallax_client::{Checker, Deadline, HubPoint as _, HubVantage, Lie, Missing, PeerSettings, Report};
 use parallax_core::{Decision, Policy, Rule, ServiceId};
-use parallax_lab::{Answer, Ca, Lab, LabNode, LabPeer, Site, Validity};
+use parallax_lab::{Answer, Ca, Lab, LabNode, LabPeer, Site, Validity, new_key};
 use parallax_proto::channel::Run;
 use parallax_proto::hub::{Ask, Ended, Nonce};
 use serde_json::{Value, json};
@@ -59,7 +58,7 @@ impl Panorama {
 
     /// A channel of its own to the hub.
     async fn attached(&self) -> Attached {
-        let key = Arc::new(SoftKey::generate().unwrap()).own_key().unwrap();
+        let key = new_key().unwrap();
         Attached::open(self.hub.url().clone().into(), key, Deadline::within(PATIENCE)).await.unwrap()
     }
 
@@ -169,10 +168,10 @@ async fn what_was_seen_lately_is_remembered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_own_peers_view_does_not_come_back() {
     let panorama = Panorama::start(1).await;
-    let key = Arc::new(SoftKey::generate().unwrap());
+    let key = new_key().unwrap();
     let source = panorama.lab.address(99, 1);
-    let own = panorama.lab.peer_with(&panorama.hub, source, PeerSettings::default(), Arc::clone(&key)).await.unwrap();
-    let hub = parallax_client::HubVantage::new(panorama.hub.url().clone(), key.own_key().unwrap()).unwrap();
+    let own = panorama.lab.peer_with(&panorama.hub, source, PeerSettings::default(), key.clone()).await.unwrap();
+    let hub = HubVantage::new(panorama.hub.url().clone(), key).unwrap();
     let (heard, mut answers) = tokio::sync::mpsc::unbounded_channel();
     let all = hub.ask(panorama.ask(10, 300), heard, Deadline::within(PATIENCE)).await.unwrap();
     assert_eq!((all.counts.answered, all.ended), (1, Ended::NobodyLeft));
@@ -192,7 +191,7 @@ async fn early_malformed_and_unasked_messages_end_nothing_but_themselves() {
         ("ask", json!({ "service": "shop.example" }), "missing field"),
         (
             "ask",
-            json!({ "service": "shop.example", "replies": "twenty", "deadline_ms": 1000, "nonce": "x" }),
+            json!({ "service": "shop.example", "replies": "twenty", "deadline_ms": 1000, "nonce": Nonce([1; 32]) }),
             "invalid type",
         ),
         ("attach", json!({ "looks_per_minute": 0 }), "at least 1"),
@@ -220,7 +219,7 @@ async fn a_look_names_nothing_but_the_service_and_a_silent_peer_is_replaced() {
         async move { checker.report(&service).await }
     });
     let pushed = tokio::time::timeout(PATIENCE, silent.pushed()).await.unwrap().unwrap();
-    let Pushed::Said { run, .. } = pushed else { panic!("{pushed:?}") };
+    let Pushed { run, .. } = pushed;
     let mut fields: Vec<_> = run.value().as_object().unwrap().keys().cloned().collect();
     fields.sort_unstable();
     assert_eq!(fields, ["look_id", "nonce", "service", "type", "wait_ms"]);
@@ -235,7 +234,7 @@ async fn an_asker_that_leaves_ends_its_question() {
     call(&peer, "attach", json!({ "looks_per_minute": 60 })).await.unwrap();
     let asker = panorama.attached().await;
     asker.tell(run("ask", panorama.ask(1, 0))).await.unwrap();
-    let Some(Pushed::Said { run: look, .. }) = peer.pushed().await else { panic!("no look") };
+    let Some(Pushed { run: look, .. }) = peer.pushed().await else { panic!("no look") };
     assert!(metrics(&panorama.hub).await.contains("parallax_hub_asks_open 1\n"));
     asker.close().await;
     let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parallax_store::SqliteStore;
 
+use crate::channels::Channels;
 use crate::clock::Clock;
 use crate::descriptor::Description;
 use crate::dns::Dns;
@@ -44,6 +45,7 @@ pub(crate) struct App {
     /// `None` where this node is no hub.
     pub(crate) hub: Option<Arc<HubRole>>,
     pub(crate) dns: Dns,
+    pub(crate) channels: Arc<Channels>,
     /// `None` when it is off, or there is no HTTP listener.
     pub(crate) legacy: Option<Legacy>,
     pub(crate) histories: Arc<Histories>,

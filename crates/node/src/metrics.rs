@@ -75,6 +75,16 @@ pub const HUB_VIEWS: &str = "parallax_hub_views_total";
 pub const HUB_LOOKS: &str = "parallax_hub_looks_total";
 /// Peers that were detached because they were silent.
 pub const HUB_SILENT: &str = "parallax_hub_silent_total";
+/// Channels that are open.
+pub const CHANNELS_OPEN: &str = "parallax_channel_open";
+/// Requests for a channel, by `outcome`: `created`, or why not (`form`, `address`, `server`, `stale`, `replayed`,
+/// `signature`, `not-registered`, `blocked`, `key-rate`, `frequent`, `busy`, `failed`).
+pub const CHANNEL_CREATIONS: &str = "parallax_channel_creations_total";
+/// Messages on channels, by `outcome`: `opened`, or why not (`form`, `address`, `no-channel`, `unopened`, `violation`,
+/// `blocked`, `busy`, `failed`).
+pub const CHANNEL_MESSAGES: &str = "parallax_channel_messages_total";
+/// What was said unasked, by `outcome`: `sent`, or `lost` with its connection.
+pub const CHANNEL_PUSHES: &str = "parallax_channel_pushes_total";
 
 /// Transactions of the store, by `name` and `result`: `committed` or `failed`.
 pub const STORE_TRANSACTIONS: &str = "parallax_store_transactions_total";
@@ -118,6 +128,10 @@ pub(crate) struct Metrics {
     hub_views: Family<Label, Counter>,
     hub_looks: Family<Label, Counter>,
     hub_silent: Counter,
+    pub(crate) channels_open: Gauge,
+    channel_creations: Family<Label, Counter>,
+    channel_messages: Family<Label, Counter>,
+    channel_pushes: Family<Label, Counter>,
 }
 
 /// From a millisecond to the longest that anything here may take.
@@ -157,6 +171,10 @@ impl Metrics {
             hub_views: Family::default(),
             hub_looks: Family::default(),
             hub_silent: Counter::default(),
+            channels_open: Gauge::default(),
+            channel_creations: Family::default(),
+            channel_messages: Family::default(),
+            channel_pushes: Family::default(),
         };
         metrics.register_all();
         metrics
@@ -193,6 +211,10 @@ impl Metrics {
         self.register(HUB_VIEWS, "Views given to askers, by source", self.hub_views.clone());
         self.register(HUB_LOOKS, "Looks of peers, by result", self.hub_looks.clone());
         self.register(HUB_SILENT, "Peers detached for their silence", self.hub_silent.clone());
+        self.register(CHANNELS_OPEN, "Channels that are open", self.channels_open.clone());
+        self.register(CHANNEL_CREATIONS, "Requests for a channel", self.channel_creations.clone());
+        self.register(CHANNEL_MESSAGES, "Messages on channels", self.channel_messages.clone());
+        self.register(CHANNEL_PUSHES, "What was said unasked on channels", self.channel_pushes.clone());
     }
 
     fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
@@ -261,6 +283,18 @@ impl Metrics {
         add(&self.hub_looks, ("result", "unasked"), before.unasked, now.unasked);
         add(&self.hub_looks, ("result", "malformed"), before.malformed, now.malformed);
         self.hub_silent.inc_by(now.silent.saturating_sub(before.silent));
+    }
+
+    pub(crate) fn channel_creation(&self, outcome: &'static str) {
+        self.channel_creations.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn channel_message(&self, outcome: &'static str) {
+        self.channel_messages.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn channel_push(&self, outcome: &'static str) {
+        self.channel_pushes.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn view(&self, source: &'static str) {

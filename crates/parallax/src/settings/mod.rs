@@ -163,6 +163,11 @@ impl Settings {
         self.file.with_file_name("vantages.toml")
     }
 
+    /// The user's own key, beside the configuration.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.file.with_file_name("key.pem")
+    }
+
     /// The user's own word, beside the configuration.
     pub(crate) fn accepted_file(&self) -> PathBuf {
         self.file.with_file_name("accepted.toml")
