@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parallax_core::{Policy, Share};
-use parallax_node::MirrorSettings;
+use parallax_node::{ChannelSettings, MirrorSettings};
 use parallax_proto::DEFAULT_MAX_AGE;
+use parallax_proto::channel::ServerSettings;
 use parallax_proto::mirror::Settings as Rules;
 
 pub(crate) use duration::parse as parse_duration;
@@ -62,6 +63,8 @@ pub(crate) struct Settings {
     pub(crate) serve: ServeSettings,
     /// How a node takes part in the federation.
     pub(crate) mirror: MirrorSettings,
+    /// Who gets a channel from a node.
+    pub(crate) channel: ChannelSettings,
     /// The configuration file, there or not.
     pub(crate) file: PathBuf,
     /// Whether it is there.
@@ -154,8 +157,9 @@ impl Settings {
         let look = resolve_look(&mut layers)?;
         let serve = resolve_serve(&mut layers, env)?;
         let mirror = resolve_mirror(&mut layers)?;
+        let channel = resolve_channel(&mut layers)?;
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
-        Ok(Self { check, look, serve, mirror, file: path, file_found, shown: layers.into_shown() })
+        Ok(Self { check, look, serve, mirror, channel, file: path, file_found, shown: layers.into_shown() })
     }
 
     /// The list of vantage points beside the configuration.
@@ -263,6 +267,17 @@ fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsErr
         ..Rules::compressed(u32::try_from(by).unwrap_or(u32::MAX))
     };
     Ok(MirrorSettings { rules, popular, quiz_max_age, ..MirrorSettings::default() })
+}
+
+fn resolve_channel(layers: &mut Layers<'_>) -> Result<ChannelSettings, SettingsError> {
+    let mut rules = ServerSettings::default();
+    rules.open = layers.pick(&keys::CHANNEL_OPEN, rules.open)?;
+    let Secs(lifetime) = layers.pick(&keys::CHANNEL_LIFETIME, Secs(rules.lifetime))?;
+    let Secs(idle) = layers.pick(&keys::CHANNEL_IDLE, Secs(rules.limits.idle()))?;
+    rules.channels_per_key = layers.pick(&keys::CHANNEL_PER_KEY, rules.channels_per_key)?;
+    rules.lifetime = lifetime;
+    rules.limits.idle_secs = idle.as_secs();
+    Ok(ChannelSettings { rules })
 }
 
 fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {
