@@ -71,9 +71,9 @@ mod tests {
         assert_eq!(read_or_make(&file).unwrap().id(), key.id());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(read_or_make(&file).unwrap_err().to_string().contains("mode 600"));
+        assert!(read_or_make(&file).unwrap_err().sentence().unwrap().contains("mode 600"));
         fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         fs::write(&file, "no key").unwrap();
-        assert!(read_or_make(&file).unwrap_err().to_string().contains("no private key"));
+        assert!(read_or_make(&file).unwrap_err().sentence().unwrap().contains("no private key"));
     }
 }
