@@ -9,6 +9,7 @@ mod channels;
 mod check;
 mod command;
 mod decide;
+mod hub;
 mod legacy;
 mod look;
 mod measure;
@@ -26,11 +27,12 @@ fn main() -> ExitCode {
         Some(sites::ARGUMENT) => return served(sites::serve),
         Some(sites::FAR_ARGUMENT) => return served(sites::serve_far),
         Some(channels::ARGUMENT) => return served(channels::serve),
+        Some(hub::ARGUMENT) => return served(hub::serve),
         Some(sites::TARGETS_ARGUMENT) => return served(sites::serve_targets),
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "million"];
+    let known = ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "hub", "million"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ("mirrors", mirrors::run),
         ("scan", scan::run),
         ("channels", channels::run),
+        ("hub", hub::run),
         ("million", million::run),
     ] {
         if wanted(name) {

@@ -20,6 +20,7 @@ mod descriptor;
 mod dns;
 mod error;
 mod histories;
+mod hub;
 mod identity;
 mod legacy;
 mod lifecycle;

@@ -23,6 +23,7 @@ use crate::descriptor::{Description, Portrait};
 use crate::dns::Dns;
 use crate::error::NodeError;
 use crate::histories::Histories;
+use crate::hub::{HubRole, Tools as HubTools};
 use crate::identity::{Identity, IdentityError, ServerTerms};
 use crate::legacy::{Legacy, LegacyKeeper, Tools as LegacyTools};
 use crate::lifecycle::Lifecycle;
@@ -91,6 +92,13 @@ impl Node {
             mirrors.await;
             drop(under_way);
         });
+        if let Some(hub) = node.app.hub.clone() {
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                hub.run().await;
+                drop(under_way);
+            });
+        }
         let channels = Arc::clone(&node.app.channels).run();
         let under_way = node.app.shared.lifecycle.enter();
         tokio::spawn(async move {
@@ -268,6 +276,14 @@ async fn build(
         targets: targets.clone(),
     };
     let mirrors = Mirrors::open(settings.mirror.clone(), mirrors).await?;
+    let hub = match settings.hub.clone() {
+        Some(settings) => {
+            let records = Arc::clone(&store) as _;
+            let tools = HubTools { shared: shared.clone(), records, prober: prober.clone(), targets: targets.clone() };
+            Some(HubRole::open(settings, tools).await?)
+        }
+        None => None,
+    };
     let channels = Channels::open(
         &settings.channel,
         shared.clone(),
@@ -276,6 +292,7 @@ async fn build(
         meant(settings, http, https),
     );
     let channels = channels.await?;
+    hub.iter().for_each(|hub: &Arc<HubRole>| hub.serve(&channels));
     let legacy = key.map(|key| {
         let (shared, looks, limits) = (shared.clone(), Arc::clone(&looks), Arc::clone(&limits));
         let (histories, records) = (Arc::clone(&histories), Arc::clone(&store));
@@ -288,6 +305,7 @@ async fn build(
         bootstrap: BootstrapFiles::new(&settings.data),
         views,
         mirrors,
+        hub,
         channels,
         dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,

@@ -36,6 +36,7 @@ fn help_of_every_command() {
         "key allow",
         "key block",
         "call",
+        "peer",
         "history",
         "services",
         "services list",

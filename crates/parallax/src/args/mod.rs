@@ -8,6 +8,7 @@ mod history;
 mod key;
 mod mirror;
 mod observe;
+mod peer;
 mod resolve;
 mod scan;
 mod serve;
@@ -40,6 +41,7 @@ pub(crate) use mirror::{
     MirrorRefreshArgs, MirrorStatusArgs, OwnNodeArgs,
 };
 pub(crate) use observe::ObserveArgs;
+pub(crate) use peer::PeerArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
@@ -93,6 +95,8 @@ pub(crate) enum Command {
     CaAuth(CaAuthArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
+    /// Be a peer: look for others, through a hub
+    Peer(PeerArgs),
     /// See it work: a network on this machine, attackers and vantage points
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)

@@ -313,7 +313,7 @@ fn idle_peers_are_pinged_and_silent_ones_detached() {
 fn a_peer_that_goes_silent_with_a_look_is_replaced() {
     let settings = HubSettings { patience: Duration::from_secs(60), ..HubSettings::default() };
     let mut world = World::new(settings).with_peers([1, 2]);
-    let ask = world.ask_as(100, Ask { deadline_ms: 60_000, ..World::asking(1, 1) }).unwrap();
+    let ask = world.ask_as(100, Ask { deadline_ms: 20_000, ..World::asking(1, 1) }).unwrap();
     let (silent, _) = world.looks.pop().unwrap();
     let other = ConnectionId(1 - silent.0);
     for _ in 0..3 {
