@@ -14,6 +14,7 @@ mod measure;
 mod million;
 mod scan;
 mod sites;
+mod trust;
 mod views;
 
 use std::process::ExitCode;
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check", "scan", "million"];
+    let known = ["decide", "look", "views", "legacy", "check", "scan", "million", "trust"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ("check", check::run),
         ("scan", scan::run),
         ("million", million::run),
+        ("trust", trust::run),
     ] {
         if wanted(name) {
             measure();
