@@ -17,6 +17,7 @@ mod million;
 mod mirrors;
 mod scan;
 mod sites;
+mod trust;
 mod views;
 
 use std::process::ExitCode;
@@ -32,7 +33,8 @@ fn main() -> ExitCode {
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "hub", "million"];
+    let known =
+        ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "hub", "million", "trust"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ("channels", channels::run),
         ("hub", hub::run),
         ("million", million::run),
+        ("trust", trust::run),
     ] {
         if wanted(name) {
             measure();

@@ -45,6 +45,7 @@ fn help_of_every_command() {
         "scan",
         "sim",
         "sim mirrors",
+        "sim trust",
         "export",
         "import",
         "vantage import",
