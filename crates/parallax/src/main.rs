@@ -8,8 +8,9 @@ mod failure;
 mod kept;
 mod lines;
 mod logs;
-mod own_keys;
+mod mirrors;
 mod output;
+mod own_keys;
 mod picture;
 mod progress;
 mod settings;
@@ -25,6 +26,10 @@ use clap::Parser as _;
 use args::{Cli, Command};
 use failure::Failure;
 
+/// Looks, views and simulations spend a tenth of their time on memory less than with the system's.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let status = match Cli::try_parse() {
         Ok(cli) => run(&cli).unwrap_or_else(|failure| report(&failure)),
@@ -38,6 +43,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
+        Command::Shell(args) => commands::shell::run(args, config),
         Command::SshKnownHosts(args) => commands::ssh_known_hosts::run(args, config),
         Command::Resolve(args) => commands::resolve::run(args, config),
         Command::CaAuth(args) => commands::ca_auth::run(args, config),

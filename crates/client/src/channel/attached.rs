@@ -68,7 +68,17 @@ impl Attached {
         let (commands, to_do) = mpsc::channel(WAITING);
         let (pushed, pushes) = mpsc::channel(WAITING);
         let (replacements, replaced) = watch::channel(0);
-        let line = Line { socket, http, opener, channel, old: None, asked: HashMap::new(), replacing: None, pushed, replacements };
+        let line = Line {
+            socket,
+            http,
+            opener,
+            channel,
+            old: None,
+            asked: HashMap::new(),
+            replacing: None,
+            pushed,
+            replacements,
+        };
         tokio::spawn(line.run(to_do));
         Ok(Self { commands, pushes, replaced })
     }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{HubRole, Machine, ToAsker, is_sooner, read_run, refused};
 use crate::channels::{Caller, failure};
-use crate::mirror::Chance;
+use parallax_client::Chance;
 
 /// How long the networks of a name are looked for; without, only its name is bounded.
 const FINDING: Duration = Duration::from_secs(1);

@@ -13,6 +13,7 @@ mod resolve;
 mod scan;
 mod serve;
 mod services;
+mod shell;
 mod sim;
 mod ssh_known_hosts;
 mod tools;
@@ -35,14 +36,18 @@ pub(crate) use history::HistoryArgs;
 pub(crate) use key::{
     CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
 };
-pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorStatusArgs, OwnNodeArgs};
+pub(crate) use mirror::{
+    MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,
+    MirrorRefreshArgs, MirrorStatusArgs, OwnNodeArgs,
+};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use peer::PeerArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
-pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimWorldsArgs};
+pub(crate) use shell::ShellArgs;
+pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimTrustArgs, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
@@ -80,6 +85,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Look once from here, and ask nobody
     Observe(ObserveArgs),
+    /// Ask for one service after another, and see who sees what
+    Shell(ShellArgs),
     /// Print known_hosts lines of corroborated SSH host keys, for OpenSSH
     SshKnownHosts(SshKnownHostsArgs),
     /// Ask DNS here and elsewhere, and tell whether the answers agree
@@ -94,7 +101,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
-    /// Take part in the federation of mirrors with your node
+    /// The federation of mirrors: ask it, or take part with your node
     Mirror(MirrorArgs),
     /// Make keys, and say which may open channels at your node
     Key(KeyArgs),

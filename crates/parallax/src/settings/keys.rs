@@ -38,7 +38,8 @@ pub(crate) const LOG_VARIABLE: &str = "PARALLAX_LOG";
 /// The rule that turns evidence into a verdict.
 pub(crate) const POLICY: Key = key("check.policy", "PARALLAX_POLICY", "--policy", "");
 /// How many of the vantage points are asked.
-pub(crate) const REPLIES: Key = key("check.replies", "PARALLAX_REPLIES", "--replies", "all are asked");
+pub(crate) const REPLIES: Key =
+    key("check.replies", "PARALLAX_REPLIES", "--replies", "the policy's own: majority 5, the others ask all");
 /// The share of looks that is enough.
 pub(crate) const THRESHOLD: Key =
     key("check.threshold", "PARALLAX_THRESHOLD", "--threshold", "the policy's own: majority 0.5, quorum 0.75");
@@ -56,6 +57,12 @@ pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACC
 /// Whether hubs are told private names and addresses.
 pub(crate) const TELL_PRIVATE: Key = key("check.allow_private", "PARALLAX_CHECK_ALLOW_PRIVATE", "--allow-private", "");
 
+/// Where the keys stand that are a domain's own.
+pub(crate) const DOMAIN_SECTION: &str = "check.domains";
+
+/// The keys that a domain may have of its own: those that make the rule.
+pub(crate) const OF_DOMAINS: [&Key; 6] = [&POLICY, &REPLIES, &THRESHOLD, &MIN_DURATION, &MIN_VIEWS, &ACCEPT_PRIVATE];
+
 /// The DNS resolver.
 pub(crate) const RESOLVER: Key = key("look.resolver", "PARALLAX_RESOLVER", "--resolver", "the system's resolvers");
 /// The local address that looks and DNS questions leave from.
@@ -68,6 +75,9 @@ pub(crate) const DNSSEC: Key = key("look.dnssec", "PARALLAX_DNSSEC", "", "");
 pub(crate) const CT_LOGS: Key = key("look.ct_logs", "PARALLAX_CT_LOGS", "", "no log is known");
 /// The ports that a node looks at.
 pub(crate) const PORTS: Key = key("look.ports", "PARALLAX_PORTS", "", "");
+
+/// Whether the interactive shell keeps on disk what is typed.
+pub(crate) const SHELL_HISTORY: Key = key("shell.history", "PARALLAX_SHELL_HISTORY", "--history", "");
 
 /// The plain listener.
 pub(crate) const LISTEN: Key = key("serve.listen", "PARALLAX_LISTEN", "--listen", "");
@@ -104,6 +114,10 @@ pub(crate) const MIRROR_MAX_AGE: Key = key("mirror.max_age_secs", "PARALLAX_MIRR
 pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MIRROR_CLIENTS", "", "");
 /// What quizzes ask for besides the names of clients.
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
+/// Whether mirrors are told, after a check, what the others answered.
+pub(crate) const MIRROR_REPORTS: Key = key("mirror.reports", "PARALLAX_MIRROR_REPORTS", "--no-reports", "");
+/// How old the list of mirrors gets before it is asked for again.
+pub(crate) const MIRROR_REFRESH: Key = key("mirror.refresh_secs", "PARALLAX_MIRROR_REFRESH", "", "");
 
 /// Whether any key may open a channel.
 pub(crate) const CHANNEL_OPEN: Key = key("channel.open", "PARALLAX_CHANNEL_OPEN", "", "");
@@ -115,7 +129,7 @@ pub(crate) const CHANNEL_IDLE: Key = key("channel.idle_secs", "PARALLAX_CHANNEL_
 pub(crate) const CHANNEL_PER_KEY: Key = key("channel.per_key", "PARALLAX_CHANNEL_PER_KEY", "", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 36] = [
+pub(crate) const ALL: &[&Key] = &[
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -131,6 +145,7 @@ pub(crate) const ALL: [&Key; 36] = [
     &DNSSEC,
     &CT_LOGS,
     &PORTS,
+    &SHELL_HISTORY,
     &LISTEN,
     &LISTEN_TLS,
     &DATA,
@@ -148,6 +163,8 @@ pub(crate) const ALL: [&Key; 36] = [
     &MIRROR_MAX_AGE,
     &MIRROR_CLIENTS,
     &MIRROR_POPULAR,
+    &MIRROR_REPORTS,
+    &MIRROR_REFRESH,
     &CHANNEL_OPEN,
     &CHANNEL_LIFETIME,
     &CHANNEL_IDLE,
