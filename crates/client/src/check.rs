@@ -11,12 +11,15 @@ use parallax_core::{
     VantageId, Verdict,
 };
 use parallax_probe::Prober;
+use parallax_proto::hub::{DEFAULT_REPLIES, MOST_REPLIES};
 use parallax_proto::{DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::now;
 use crate::gathered::{Answer, Failure, Gathered, Heard, Source};
+use crate::hub::{HubAsk, HubHeard, HubPoint, may_be_told};
 use crate::notary::OldNotary;
 use crate::report::{JudgedHostKey, Report};
 use crate::vantage::{Deadline, Missing, VantagePoint};
@@ -62,6 +65,8 @@ pub struct Checker {
 struct Inner {
     prober: Prober,
     vantages: Vec<Source>,
+    hubs: Vec<Arc<dyn HubPoint>>,
+    tell_private: bool,
     policy: Policy,
     timeout: Duration,
     max_age: Duration,
@@ -90,6 +95,21 @@ impl CheckerBuilder {
         self
     }
 
+    /// Adds a hub, whose peers are asked. The policy `majority` counts each of them, the others the hub as one.
+    pub fn hub(mut self, hub: Arc<dyn HubPoint>) -> Self {
+        if self.inner.hubs.iter().all(|known| known.id() != hub.id()) {
+            self.inner.hubs.push(hub);
+        }
+        self
+    }
+
+    /// Whether hubs are asked about private names and addresses too: for labs and intranets. They are not when nothing is
+    /// set.
+    pub fn tell_private(mut self, tell: bool) -> Self {
+        self.inner.tell_private = tell;
+        self
+    }
+
     fn add(&mut self, source: Source) {
         if self.inner.vantages.iter().all(|known| known.id() != source.id()) {
             self.inner.vantages.push(source);
@@ -115,7 +135,8 @@ impl CheckerBuilder {
         self
     }
 
-    /// Asks only this many of the vantage points, drawn at random, regions as different as possible.
+    /// Asks only this many of the vantage points, drawn at random, regions as different as possible; and hubs together for
+    /// as many peers' views ([`DEFAULT_REPLIES`] each when nothing is set).
     pub fn replies(mut self, replies: usize) -> Self {
         self.inner.replies = Some(replies);
         self
@@ -153,6 +174,8 @@ impl Checker {
             inner: Inner {
                 prober,
                 vantages: Vec::new(),
+                hubs: Vec::new(),
+                tell_private: false,
                 policy: Policy::default(),
                 timeout: DEFAULT_TIMEOUT,
                 max_age: DEFAULT_MAX_AGE,
@@ -277,15 +300,53 @@ impl Checker {
             evidence = evidence.without_public_roots();
         }
         let mut gathered = Gathered::new(evidence, &vantages);
+        let (mut hubs, mut peers) = self.ask_hubs(service, asks, &local, deadline, &mut gathered);
         while policy.is_none_or(|policy| !policy.is_settled(&gathered.evidence, &gathered.open(), now())) {
-            let Some(answer) = answers.join_next().await else { break };
-            // A task that panicked or was cancelled counts as silent.
-            if let Ok((index, answer)) = answer {
-                gathered.take(index, answer);
+            tokio::select! {
+                Some(answer) = answers.join_next() => match answer {
+                    Ok((index, answer)) => gathered.take(index, answer),
+                    // A task that panicked or was cancelled counts as silent.
+                    Err(_) => continue,
+                },
+                Some((index, heard)) = peers.recv() => gathered.take_heard(index, heard),
+                else => break,
             }
         }
+        hubs.abort_all();
         gathered.close(deadline);
         gathered
+    }
+
+    /// Hubs are asked after the own look: what that reached says whether they may hear of the service at all.
+    fn ask_hubs(
+        &self,
+        service: &ServiceId,
+        asks: bool,
+        local: &Look,
+        deadline: Deadline,
+        gathered: &mut Gathered,
+    ) -> (JoinSet<()>, mpsc::UnboundedReceiver<(usize, HubHeard)>) {
+        let (tell, peers) = mpsc::unbounded_channel();
+        let mut hubs = JoinSet::new();
+        let replies = self.replies_each();
+        for hub in self.inner.hubs.iter().filter(|_| asks) {
+            if local.now.address.is_none() {
+                gathered.spare_hub(hub.as_ref(), Missing::NothingToCompare);
+            } else if !self.inner.tell_private && !may_be_told(service, local) {
+                gathered.spare_hub(hub.as_ref(), Missing::Private);
+            } else {
+                let index = gathered.ask_hub(hub.clone(), replies);
+                let (hub, service, max_age) = (hub.clone(), service.clone(), self.inner.max_age);
+                hubs.spawn(HubAsk { hub, service, replies, max_age, deadline }.run(index, tell.clone()));
+            }
+        }
+        (hubs, peers)
+    }
+
+    /// How many views each hub is asked for: together as many as were wanted.
+    fn replies_each(&self) -> u16 {
+        let wanted = self.inner.replies.unwrap_or(usize::from(DEFAULT_REPLIES) * self.inner.hubs.len());
+        u16::try_from(wanted.div_ceil(self.inner.hubs.len().max(1))).unwrap_or(u16::MAX).clamp(1, MOST_REPLIES)
     }
 
     /// The own look, shared by everybody who has to compare with it; it ends with the deadline at the latest.
@@ -328,7 +389,7 @@ pub(crate) fn nonce() -> String {
     random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The generator of aws-lc fails only when the system has no entropy at all; a fixed nonce would then fail the check
     // of no honest answer, and replay is still bounded by the life of a view.

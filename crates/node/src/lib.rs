@@ -11,6 +11,7 @@
 //! ```
 
 mod app;
+mod channels;
 mod chores;
 mod clock;
 mod data;
@@ -18,6 +19,7 @@ mod descriptor;
 mod dns;
 mod error;
 mod histories;
+mod hub;
 mod identity;
 mod legacy;
 mod lifecycle;
@@ -38,6 +40,7 @@ mod single_flight;
 mod views;
 mod weight;
 
+pub use channels::{Caller, ChannelSettings, Channels, Handler, Judge, KeyDirectories, NotPushed, Watcher, failure};
 pub use clock::ClockBehind;
 pub use data::DATABASE;
 pub use error::NodeError;

@@ -9,6 +9,7 @@ mod kept;
 mod lines;
 mod logs;
 mod output;
+mod own_keys;
 mod picture;
 mod progress;
 mod settings;
@@ -42,6 +43,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Resolve(args) => commands::resolve::run(args, config),
         Command::CaAuth(args) => commands::ca_auth::run(args, config),
         Command::Serve(args) => commands::serve::run(args, config),
+        Command::Peer(args) => commands::peer::run(args, config),
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
         Command::Mirror(args) => commands::mirror::run(args, config),

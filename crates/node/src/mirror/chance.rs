@@ -7,7 +7,7 @@ use rand_core::TryRng;
 
 /// Draws from the system's generator.
 #[derive(Debug)]
-pub(super) struct Chance;
+pub(crate) struct Chance;
 
 impl TryRng for Chance {
     type Error = Infallible;

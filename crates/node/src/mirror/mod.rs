@@ -25,7 +25,7 @@ use parallax_store::{SqliteStore, StoreError};
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::api::ListQuestion;
-use self::chance::Chance;
+pub(crate) use self::chance::Chance;
 use self::names::{Names, domain_of};
 use self::records::MirrorRecords;
 pub use self::settings::MirrorSettings;

@@ -7,6 +7,7 @@ mod demo;
 mod history;
 mod mirror;
 mod observe;
+mod peer;
 mod resolve;
 mod scan;
 mod serve;
@@ -29,10 +30,11 @@ use crate::settings::{self, Flag, Key};
 pub(crate) use accept::{AcceptArgs, AcceptCommand, AcceptListArgs, AcceptRemoveArgs};
 pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
-pub(crate) use demo::DemoArgs;
+pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
 pub(crate) use history::HistoryArgs;
 pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorStatusArgs, OwnNodeArgs};
 pub(crate) use observe::ObserveArgs;
+pub(crate) use peer::PeerArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
@@ -86,6 +88,8 @@ pub(crate) enum Command {
     CaAuth(CaAuthArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
+    /// Be a peer: look for others, through a hub
+    Peer(PeerArgs),
     /// See it work: a network on this machine, attackers and vantage points
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)

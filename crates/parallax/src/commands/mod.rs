@@ -15,6 +15,7 @@ pub(crate) mod mirror;
 mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;
+pub(crate) mod peer;
 pub(crate) mod resolve;
 pub(crate) mod scan;
 pub(crate) mod serve;

@@ -54,6 +54,9 @@ pub(crate) const MAX_AGE: Key = key("check.max_age_secs", "PARALLAX_MAX_AGE", "-
 /// Whether a private key that most remember long is trusted.
 pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
 
+/// Whether hubs are told private names and addresses.
+pub(crate) const TELL_PRIVATE: Key = key("check.allow_private", "PARALLAX_CHECK_ALLOW_PRIVATE", "--allow-private", "");
+
 /// Where the keys stand that are a domain's own.
 pub(crate) const DOMAIN_SECTION: &str = "check.domains";
 
@@ -96,6 +99,8 @@ pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain"
 pub(crate) const LEGACY: Key = key("serve.legacy", "PARALLAX_LEGACY", "--legacy", "");
 /// Whether the node looks at private addresses and any port.
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
+/// What the node is besides a notary and a mirror.
+pub(crate) const ROLES: Key = key("serve.roles", "PARALLAX_ROLES", "--role", "");
 /// How often a node looks at every service that it knows.
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
@@ -120,6 +125,7 @@ pub(crate) const ALL: &[&Key] = &[
     &TIMEOUT,
     &MAX_AGE,
     &ACCEPT_PRIVATE,
+    &TELL_PRIVATE,
     &RESOLVER,
     &SOURCE,
     &ROOTS,
@@ -137,6 +143,7 @@ pub(crate) const ALL: &[&Key] = &[
     &DOMAIN,
     &LEGACY,
     &ALLOW_PRIVATE,
+    &ROLES,
     &SCAN_EVERY,
     &MIRROR_DAY,
     &MIRROR_QUIZZES,
