@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
+mod channels;
 mod check;
 mod command;
 mod decide;
@@ -22,11 +23,12 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(sites::ARGUMENT) => return served(sites::serve),
+        Some(channels::ARGUMENT) => return served(channels::serve),
         Some(sites::TARGETS_ARGUMENT) => return served(sites::serve_targets),
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check", "scan", "million"];
+    let known = ["decide", "look", "views", "legacy", "check", "scan", "channels", "million"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         ("legacy", legacy::run),
         ("check", check::run),
         ("scan", scan::run),
+        ("channels", channels::run),
         ("million", million::run),
     ] {
         if wanted(name) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parallax_proto::channel::{OpeningError, ReceiveError, SendError, Told};
 
-use crate::url::VantageUrl;
+use super::url::ServerUrl;
 use crate::vantage::Missing;
 
 /// Why a call came to nothing.
@@ -12,7 +12,7 @@ use crate::vantage::Missing;
 pub enum CallError {
     /// The URL names no server.
     #[error("{0} has no pin; add #VANTAGE-ID, which the node prints when it starts")]
-    NoPin(VantageUrl),
+    NoPin(ServerUrl),
     /// The server can't be reached, or does not prove to be the one that is meant.
     #[error("{0}")]
     Missing(#[from] Missing),

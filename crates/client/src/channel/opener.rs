@@ -41,7 +41,7 @@ pub(super) struct Opener {
 
 impl Opener {
     pub(super) fn new(url: ServerUrl, key: OwnKey) -> Result<Self, CallError> {
-        url.vantage().pin().ok_or_else(|| CallError::NoPin(url.vantage().clone()))?;
+        url.vantage().pin().ok_or_else(|| CallError::NoPin(url.clone()))?;
         Ok(Self { url, key, server: None, pause: Pause::default() })
     }
 
@@ -115,7 +115,7 @@ impl Opener {
     }
 
     async fn learn(&mut self, http: &Http, deadline: Deadline) -> Result<(), CallError> {
-        let pin = self.url.vantage().pin().ok_or_else(|| CallError::NoPin(self.url.vantage().clone()))?;
+        let pin = self.url.vantage().pin().ok_or_else(|| CallError::NoPin(self.url.clone()))?;
         let signed = http.get("/v1/vantage", LARGEST_DESCRIPTOR, deadline).await?;
         let descriptor = Descriptor::verify(&AwsLc, pin, signed, now()).map_err(crate::Missing::from)?.into_content();
         // An older one that is replayed changes nothing.

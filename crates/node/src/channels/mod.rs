@@ -155,10 +155,10 @@ impl Channels {
 
     async fn forget(&self) {
         let Ok(now) = self.shared.clock.now() else { return };
-        if let Err(error) = self.kept.forget_replays(now).await {
-            if self.shared.store_warned.is_time() {
-                tracing::warn!(%error, "requests for channels that are too old can't be forgotten");
-            }
+        if let Err(error) = self.kept.forget_replays(now).await
+            && self.shared.store_warned.is_time()
+        {
+            tracing::warn!(%error, "requests for channels that are too old can't be forgotten");
         }
     }
 

@@ -5,6 +5,7 @@ mod ca_auth;
 mod check;
 mod demo;
 mod history;
+mod key;
 mod mirror;
 mod observe;
 mod peer;
@@ -32,6 +33,9 @@ pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
 pub(crate) use history::HistoryArgs;
+pub(crate) use key::{
+    CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
+};
 pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorStatusArgs, OwnNodeArgs};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use peer::PeerArgs;
@@ -96,6 +100,10 @@ pub(crate) enum Command {
     Vantage(VantageArgs),
     /// Take part in the federation of mirrors with your node
     Mirror(MirrorArgs),
+    /// Make keys, and say which may open channels at your node
+    Key(KeyArgs),
+    /// Ask a node for something over a channel
+    Call(CallArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),
     /// List, add and remove the services that a node remembers

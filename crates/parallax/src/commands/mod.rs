@@ -2,12 +2,14 @@
 
 pub(crate) mod accept;
 pub(crate) mod ca_auth;
+pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod history;
 pub(crate) mod import;
+pub(crate) mod key;
 mod looking;
 mod mail;
 mod many;

@@ -102,6 +102,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         scan_every: serve.scan_every,
         mirror: settings.mirror.clone(),
         hub: serve.hub.then(|| hub_settings(serve)),
+        channel: settings.channel.clone(),
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
         ..NodeSettings::new(serve.data.clone())
     })

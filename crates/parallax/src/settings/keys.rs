@@ -115,6 +115,15 @@ pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MI
 /// What quizzes ask for besides the names of clients.
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
 
+/// Whether any key may open a channel.
+pub(crate) const CHANNEL_OPEN: Key = key("channel.open", "PARALLAX_CHANNEL_OPEN", "", "");
+/// How long a channel lasts.
+pub(crate) const CHANNEL_LIFETIME: Key = key("channel.lifetime_secs", "PARALLAX_CHANNEL_LIFETIME", "", "");
+/// How long a channel may rest.
+pub(crate) const CHANNEL_IDLE: Key = key("channel.idle_secs", "PARALLAX_CHANNEL_IDLE", "", "");
+/// Channels of one key.
+pub(crate) const CHANNEL_PER_KEY: Key = key("channel.per_key", "PARALLAX_CHANNEL_PER_KEY", "", "");
+
 /// All of them, in the order of the file.
 pub(crate) const ALL: &[&Key] = &[
     &POLICY,
@@ -150,4 +159,8 @@ pub(crate) const ALL: &[&Key] = &[
     &MIRROR_MAX_AGE,
     &MIRROR_CLIENTS,
     &MIRROR_POPULAR,
+    &CHANNEL_OPEN,
+    &CHANNEL_LIFETIME,
+    &CHANNEL_IDLE,
+    &CHANNEL_PER_KEY,
 ];

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parallax_core::Policy;
-use parallax_node::MirrorSettings;
+use parallax_node::{ChannelSettings, MirrorSettings};
+use parallax_proto::channel::ServerSettings;
 use parallax_proto::mirror::Settings as Rules;
 
 pub(crate) use check::{CheckSettings, DomainSettings, canonical};
@@ -67,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) serve: ServeSettings,
     /// How a node takes part in the federation.
     pub(crate) mirror: MirrorSettings,
+    /// Who gets a channel from a node.
+    pub(crate) channel: ChannelSettings,
     /// The configuration file, there or not.
     pub(crate) file: PathBuf,
     /// Whether it is there.
@@ -156,9 +159,10 @@ impl Settings {
         let shell = resolve_shell(&mut layers, env)?;
         let serve = resolve_serve(&mut layers, env)?;
         let mirror = resolve_mirror(&mut layers)?;
+        let channel = resolve_channel(&mut layers)?;
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
         let (shown, flags) = (layers.into_shown(), flags.to_vec());
-        Ok(Self { check, domains, look, shell, serve, mirror, file: path, file_found, shown, flags })
+        Ok(Self { check, domains, look, shell, serve, mirror, channel, file: path, file_found, shown, flags })
     }
 
     /// How a check of this host decides: as the nearest domain says, else as for all.
@@ -249,6 +253,17 @@ fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsErr
         ..Rules::compressed(u32::try_from(by).unwrap_or(u32::MAX))
     };
     Ok(MirrorSettings { rules, popular, quiz_max_age, ..MirrorSettings::default() })
+}
+
+fn resolve_channel(layers: &mut Layers<'_>) -> Result<ChannelSettings, SettingsError> {
+    let mut rules = ServerSettings::default();
+    rules.open = layers.pick(&keys::CHANNEL_OPEN, rules.open)?;
+    let Secs(lifetime) = layers.pick(&keys::CHANNEL_LIFETIME, Secs(rules.lifetime))?;
+    let Secs(idle) = layers.pick(&keys::CHANNEL_IDLE, Secs(rules.limits.idle()))?;
+    rules.channels_per_key = layers.pick(&keys::CHANNEL_PER_KEY, rules.channels_per_key)?;
+    rules.lifetime = lifetime;
+    rules.limits.idle_secs = idle.as_secs();
+    Ok(ChannelSettings { rules })
 }
 
 fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {
