@@ -103,6 +103,7 @@ impl Vantage {
             dns: DnsAnswers { ca: Some(vec![]), ..Default::default() },
             now: Observation::seen(NOW.minus(seconds(3)), Some("192.0.2.10:443".parse().unwrap()), met),
             history: vec![span(1, 100, 3)],
+            kept_since: None,
             authority: vec![],
         }
     }

@@ -366,6 +366,7 @@ impl Engine {
             dns: look.dns.clone(),
             now: seen,
             history: history(&look, now),
+            kept_since: None,
             authority: Vec::new(),
         };
         let signed = view.sign(&node.identity.statement).ok()?;
@@ -389,13 +390,14 @@ impl Engine {
 
     fn ask_removal(&mut self, from: u32, removal: Fingerprint, body: &str, to: VantageId) {
         let Some(node) = self.nodes.get(from as usize) else { return };
-        let kept = self.signed.take().filter(|(id, _)| *id == removal).map(|(_, signed)| signed);
-        let fresh = || sign_body(&node.identity.statement, node.identity.vantage, body.to_owned()).ok();
-        let Some(signed) = kept.or_else(fresh) else { return };
-        if let Ok(request) = serde_json::from_str::<parallax_proto::mirror::Removal>(body) {
-            self.subjects.insert(removal, request.subject);
+        if self.signed.as_ref().is_none_or(|(id, _)| *id != removal) {
+            let signed = sign_body(&node.identity.statement, node.identity.vantage, body.to_owned());
+            self.signed = signed.ok().map(|signed| (removal, signed));
+            if let Ok(request) = serde_json::from_str::<parallax_proto::mirror::Removal>(body) {
+                self.subjects.insert(removal, request.subject);
+            }
         }
-        self.signed = Some((removal, signed.clone()));
+        let Some((_, signed)) = self.signed.clone() else { return };
         if let Some(to) = self.reach(to) {
             self.send(to, 100, Event::RemovalAsked { removal: signed });
         }
