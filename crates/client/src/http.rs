@@ -43,13 +43,21 @@ pub(crate) struct Channel {
     verifier: Arc<PinVerifier>,
     connector: TlsConnector,
     idle: Mutex<Vec<Connection>>,
+    /// The shortest handshake so far: in TLS 1.3 one round trip, and the work of both ends.
+    handshake: Mutex<Option<Duration>>,
 }
 
 impl Channel {
     pub(crate) fn new(url: VantageUrl) -> Result<Self, Missing> {
         let verifier = PinVerifier::new(url.pin());
         let config = verifier.client_config().map_err(|error| Missing::Certificate(error.to_string()))?;
-        Ok(Self { url, verifier, connector: TlsConnector::from(Arc::new(config)), idle: Mutex::new(Vec::new()) })
+        let connector = TlsConnector::from(Arc::new(config));
+        Ok(Self { url, verifier, connector, idle: Mutex::new(Vec::new()), handshake: Mutex::new(None) })
+    }
+
+    /// The shortest handshake so far.
+    pub(crate) fn shortest_handshake(&self) -> Option<Duration> {
+        *self.handshake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The vantage id that the last handshake was verified against.
@@ -160,8 +168,15 @@ impl Channel {
             }
             Host::Address(address) => ServerName::from(*address),
         };
+        let begun = Instant::now();
         let stream = self.connector.connect(name, stream).await.map_err(|error| self.tls_failure(&error))?;
+        self.note_handshake(begun.elapsed());
         open(stream).await
+    }
+
+    fn note_handshake(&self, took: Duration) {
+        let mut shortest = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
+        *shortest = Some(shortest.map_or(took, |before| before.min(took)));
     }
 
     fn tls_failure(&self, error: &std::io::Error) -> Missing {

@@ -35,7 +35,7 @@ pub use dns::{
     MAX_DNS_RECORDS, MAX_IGNORED, Record, Tlsa, parse_ca_auth,
 };
 pub use dns_name::{BadDnsName, DnsName};
-pub use evidence::{Asked, Evidence, Testimony};
+pub use evidence::{Asked, AskedHub, Evidence, PeerTestimony, Testimony};
 pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, MAX_TURNS, Timespan, Turn};
 pub use host_key::{BadHostKeyKind, HostKey, HostKeyKind, LONGEST_HOST_KEY};
 pub use id::{BadHex, Fingerprint, Md5Fingerprint, VantageId};

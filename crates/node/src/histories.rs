@@ -9,7 +9,9 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use moka::sync::Cache;
 use parallax_core::{History, Look, ServiceId, Timestamp};
-use parallax_store::{Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, SqliteStore, StoreError, kept_since, note_forgetting};
+use parallax_store::{
+    Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, SqliteStore, StoreError, kept_since, note_forgetting,
+};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
@@ -66,7 +68,12 @@ impl Histories {
     pub(crate) fn new(store: Arc<SqliteStore>, metrics: Arc<Metrics>, bytes: u64) -> Self {
         let weigh = |_: &ServiceId, kept: &Kept| weight(&kept.known);
         let cache = Cache::builder().max_capacity(bytes).weigher(weigh).time_to_live(KEPT).build();
-        Self { store, shared: Arc::new(Shared { cache, kept_since: Mutex::default(), under_way: Mutex::default() }), metrics, fresh: FRESH }
+        Self {
+            store,
+            shared: Arc::new(Shared { cache, kept_since: Mutex::default(), under_way: Mutex::default() }),
+            metrics,
+            fresh: FRESH,
+        }
     }
 
     /// What is known of a service: from memory when that is fresh, else from the store, else from memory all the same.

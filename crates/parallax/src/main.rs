@@ -37,6 +37,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
+        Command::Shell(args) => commands::shell::run(args, config),
         Command::SshKnownHosts(args) => commands::ssh_known_hosts::run(args, config),
         Command::Resolve(args) => commands::resolve::run(args, config),
         Command::CaAuth(args) => commands::ca_auth::run(args, config),

@@ -13,6 +13,7 @@ fn help_of_every_command() {
         "",
         "check",
         "observe",
+        "shell",
         "ssh-known-hosts",
         "resolve",
         "ca-auth",

@@ -3,6 +3,7 @@
 
 mod descriptor;
 mod dns;
+pub mod hub;
 mod jws;
 pub mod mirror;
 mod perspectives;

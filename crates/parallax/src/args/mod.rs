@@ -11,6 +11,7 @@ mod resolve;
 mod scan;
 mod serve;
 mod services;
+mod shell;
 mod sim;
 mod ssh_known_hosts;
 mod tools;
@@ -30,12 +31,15 @@ pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use history::HistoryArgs;
-pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorRemoveArgs, MirrorStatusArgs, OwnNodeArgs};
+pub(crate) use mirror::{
+    MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorRemoveArgs, MirrorStatusArgs, OwnNodeArgs,
+};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
+pub(crate) use shell::ShellArgs;
 pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
@@ -74,6 +78,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Look once from here, and ask nobody
     Observe(ObserveArgs),
+    /// Ask for one service after another, and see who sees what
+    Shell(ShellArgs),
     /// Print known_hosts lines of corroborated SSH host keys, for OpenSSH
     SshKnownHosts(SshKnownHostsArgs),
     /// Ask DNS here and elsewhere, and tell whether the answers agree

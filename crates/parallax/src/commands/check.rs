@@ -16,7 +16,7 @@ use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED};
 use crate::kept::Kept as _;
 use crate::output::{self, Shown, ShownFailure, ShownNotary, ShownView};
-use crate::settings::{RootsChoice, Settings};
+use crate::settings::{CheckSettings, RootsChoice, Settings};
 use crate::vantages::{NotaryEntry, Vantages, Which};
 use crate::{logs, progress};
 
@@ -25,15 +25,31 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let subject = subject(args)?;
     let names = parse_names(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
+    let rule = rule(&subject, &settings)?;
     logs::start("error")?;
     block_on(async {
         let checker = checker(args.trust_first, names, &settings).await?.wait_for_all(args.wait_for_all).build();
+        let ruled = under(&checker, rule);
         match subject {
-            Subject::One(service) => one(args, &checker, &service).await,
-            Subject::Mail(domain, port) => mail::run(args, &checker, &domain, port).await,
-            Subject::Many => many::run(args, &checker).await,
+            Subject::One(service) => one(args, &ruled, &service).await,
+            Subject::Mail(domain, port) => mail::run(args, &ruled, &domain, port).await,
+            Subject::Many => many::run(args, &checker, &settings).await,
         }
     })
+}
+
+/// How the subject is decided about; many have each their own.
+fn rule<'a>(subject: &Subject, settings: &'a Settings) -> Result<&'a CheckSettings, Failure> {
+    match subject {
+        Subject::One(service) => settings.check_of_one(&service.host().to_string()).map_err(Failure::usage),
+        Subject::Mail(domain, _) => settings.check_of_one(domain.as_str()).map_err(Failure::usage),
+        Subject::Many => Ok(&settings.check),
+    }
+}
+
+/// The checker under the rule of whatever is checked.
+pub(super) fn under(checker: &Checker, rule: &CheckSettings) -> Checker {
+    checker.under(rule.policy.clone(), rule.replies)
 }
 
 /// What is to be checked.

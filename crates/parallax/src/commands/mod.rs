@@ -20,6 +20,7 @@ pub(crate) mod resolve;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod services;
+pub(crate) mod shell;
 pub(crate) mod sim;
 pub(crate) mod ssh_known_hosts;
 mod store;

@@ -16,9 +16,11 @@ pub(crate) fn run(args: &ResolveArgs, config: Option<&Path>) -> Result<u8, Failu
     let kind: RecordKind = args.kind.parse().map_err(Failure::usage)?;
     let names = check::parse_names(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
+    let rule = settings.check_of_one(name.as_str()).map_err(Failure::usage)?;
     logs::start("error")?;
     block_on(async {
         let checker = check::checker(args.trust_first, names, &settings).await?.build();
+        let checker = check::under(&checker, rule);
         let asking = checker.resolve(&name, kind);
         let report = progress::waiting(format!("resolving {name} {kind}"), asking).await;
         if args.json {

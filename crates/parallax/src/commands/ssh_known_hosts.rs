@@ -15,9 +15,11 @@ pub(crate) fn run(args: &SshKnownHostsArgs, config: Option<&Path>) -> Result<u8,
     let service = parse_host(&args.host)?;
     let names = check::parse_names(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
+    let rule = settings.check_of_one(&service.host().to_string()).map_err(Failure::usage)?;
     logs::start("error")?;
     block_on(async {
         let checker = check::checker(false, names, &settings).await?.build();
+        let checker = check::under(&checker, rule);
         let report = progress::waiting(format!("checking {service}"), checker.report(&service)).await;
         tell(&args.host, &checker, &report)
     })

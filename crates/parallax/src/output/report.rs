@@ -181,7 +181,7 @@ fn key_and_ca(look: &Observation) -> [Cell; 2] {
     }
 }
 
-fn why_no_key(look: &Observation) -> &'static str {
+pub(super) fn why_no_key(look: &Observation) -> &'static str {
     match look.starttls {
         Some(Starttls::NotOffered) => "no TLS offered",
         Some(Starttls::Refused) => "TLS refused",
@@ -261,7 +261,7 @@ pub(super) fn push_failures(text: &mut String, title: &str, failures: &[ShownFai
     }
 }
 
-fn conclusion(shown: &Shown<'_>) -> String {
+pub(super) fn conclusion(shown: &Shown<'_>) -> String {
     let verdict = shown.verdict;
     let is_silent = verdict.counts.answered == 0 && shown.not_needed.is_empty();
     let style = style_of(verdict.decision);

@@ -38,7 +38,8 @@ pub(crate) const LOG_VARIABLE: &str = "PARALLAX_LOG";
 /// The rule that turns evidence into a verdict.
 pub(crate) const POLICY: Key = key("check.policy", "PARALLAX_POLICY", "--policy", "");
 /// How many of the vantage points are asked.
-pub(crate) const REPLIES: Key = key("check.replies", "PARALLAX_REPLIES", "--replies", "all are asked");
+pub(crate) const REPLIES: Key =
+    key("check.replies", "PARALLAX_REPLIES", "--replies", "the policy's own: majority 5, the others ask all");
 /// The share of looks that is enough.
 pub(crate) const THRESHOLD: Key =
     key("check.threshold", "PARALLAX_THRESHOLD", "--threshold", "the policy's own: majority 0.5, quorum 0.75");
@@ -53,6 +54,12 @@ pub(crate) const MAX_AGE: Key = key("check.max_age_secs", "PARALLAX_MAX_AGE", "-
 /// Whether a private key that most remember long is trusted.
 pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
 
+/// Where the keys stand that are a domain's own.
+pub(crate) const DOMAIN_SECTION: &str = "check.domains";
+
+/// The keys that a domain may have of its own: those that make the rule.
+pub(crate) const OF_DOMAINS: [&Key; 6] = [&POLICY, &REPLIES, &THRESHOLD, &MIN_DURATION, &MIN_VIEWS, &ACCEPT_PRIVATE];
+
 /// The DNS resolver.
 pub(crate) const RESOLVER: Key = key("look.resolver", "PARALLAX_RESOLVER", "--resolver", "the system's resolvers");
 /// The local address that looks and DNS questions leave from.
@@ -65,6 +72,9 @@ pub(crate) const DNSSEC: Key = key("look.dnssec", "PARALLAX_DNSSEC", "", "");
 pub(crate) const CT_LOGS: Key = key("look.ct_logs", "PARALLAX_CT_LOGS", "", "no log is known");
 /// The ports that a node looks at.
 pub(crate) const PORTS: Key = key("look.ports", "PARALLAX_PORTS", "", "");
+
+/// Whether the interactive shell keeps on disk what is typed.
+pub(crate) const SHELL_HISTORY: Key = key("shell.history", "PARALLAX_SHELL_HISTORY", "--history", "");
 
 /// The plain listener.
 pub(crate) const LISTEN: Key = key("serve.listen", "PARALLAX_LISTEN", "--listen", "");
@@ -101,7 +111,7 @@ pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MI
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 30] = [
+pub(crate) const ALL: &[&Key] = &[
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -116,6 +126,7 @@ pub(crate) const ALL: [&Key; 30] = [
     &DNSSEC,
     &CT_LOGS,
     &PORTS,
+    &SHELL_HISTORY,
     &LISTEN,
     &LISTEN_TLS,
     &DATA,

@@ -74,7 +74,7 @@ pub(super) struct Agenda {
 pub(super) enum Due {
     /// Health checks.
     Visit,
-    /// A ping of anybody.
+    /// Pings of anybody.
     Ping,
     /// The next quiz of a trial: whose, and which trial.
     Quiz(Slot, u64),
@@ -242,7 +242,7 @@ impl Federation {
     fn do_what_is_due(&mut self, due: Due, work: &mut Work<'_>) {
         match due {
             Due::Visit => self.visit(work),
-            Due::Ping => self.ping_somebody(work),
+            Due::Ping => self.ping_some(work),
             Due::Quiz(slot, trial) => self.quiz(slot, trial, work),
             Due::TrialPing(slot, trial) => self.ping_tried(slot, trial, work),
             Due::Retest(slot) => self.retest(slot, work),

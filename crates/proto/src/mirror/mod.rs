@@ -14,7 +14,7 @@ mod operating;
 mod peer;
 mod pool;
 mod proving;
-mod random;
+pub(crate) mod random;
 mod rates;
 mod rating;
 mod removing;

@@ -92,15 +92,14 @@ impl Federation {
         }
     }
 
-    /// A ping of anybody, as often as there are quizzes, but at other moments.
-    pub(super) fn ping_somebody(&mut self, work: &mut Work<'_>) {
-        let gap = about(self.visit_gap(1), work);
+    /// Pings of anybody, as many as there are quizzes, but at other moments.
+    pub(super) fn ping_some(&mut self, work: &mut Work<'_>) {
+        let many = self.settings.companions + 1;
+        let gap = about(self.visit_gap(many.min(self.rotation.len())), work);
         self.agenda.add(work.now.plus(gap), Due::Ping);
         // The first moment is that of the first visit, and only fixes the next.
-        if std::mem::replace(&mut self.pings_begun, true)
-            && let Some(slot) = self.any_of(&self.rotation, work.rng)
-            && self.book.at(slot).is_some_and(|mirror| mirror.status == Status::Active)
-        {
+        let is_first = !std::mem::replace(&mut self.pings_begun, true);
+        for slot in if is_first { Vec::new() } else { self.some_active(many, None, work) } {
             self.ping(slot, RESERVE_OF_VISITS, work);
         }
     }
@@ -171,7 +170,7 @@ impl Federation {
         }
         trial.left -= 1;
         trial.pending += 1;
-        let (left, is_pinged) = (trial.left, trial.left.is_multiple_of(2));
+        let (left, is_pinged) = (trial.left, trial.left.is_multiple_of(3));
         if left > 0 {
             self.agenda.add(again, Due::Quiz(slot, number));
         }
@@ -182,12 +181,17 @@ impl Federation {
         self.begin(vec![Target { trial: Some(number), ..Target::new(slot) }], true, work);
     }
 
-    fn some_active(&self, many: usize, except: Slot, work: &mut Work<'_>) -> Vec<Slot> {
+    fn some_active(&self, many: usize, except: Option<Slot>, work: &mut Work<'_>) -> Vec<Slot> {
         let mut some: Vec<Slot> = Vec::with_capacity(many);
         for _ in 0..many * 4 {
-            let Some(slot) = self.any_of(&self.rotation, work.rng).filter(|slot| *slot != except) else { continue };
+            if some.len() == many {
+                break;
+            }
+            let Some(slot) = self.any_of(&self.rotation, work.rng).filter(|slot| Some(*slot) != except) else {
+                continue;
+            };
             let is_active = self.book.at(slot).is_some_and(|mirror| mirror.status == Status::Active);
-            if is_active && !some.contains(&slot) && some.len() < many {
+            if is_active && !some.contains(&slot) {
                 some.push(slot);
             }
         }
@@ -339,7 +343,7 @@ impl Federation {
         // Whoever answers only now is late.
         tried.answer.get_or_insert(Err(NoAnswer::Silent));
         tried.pinged.get_or_insert(None);
-        let companions = self.some_active(self.settings.companions, slot, work);
+        let companions = self.some_active(self.settings.companions, Some(slot), work);
         if companions.is_empty() || !self.budget.take(companions.len() as u32, RESERVE_OF_TRIALS, work.now) {
             return Some(round);
         }

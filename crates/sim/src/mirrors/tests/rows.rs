@@ -2,8 +2,11 @@
 
 use parallax_core::ServiceId;
 use parallax_proto::Signed;
-use parallax_proto::mirror::{Ballot, NoAnswer, REMOVAL_FORMAT, Removal, Report, Saved, VOTE_FORMAT, Vote, sign};
+use parallax_proto::mirror::{
+    Answer, Ballot, NoAnswer, Popular, REMOVAL_FORMAT, Removal, Report, Saved, VOTE_FORMAT, Vote, sign,
+};
 
+use super::super::sites::failed;
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,8 +44,7 @@ fn row_11_a_clock_that_is_wrong_by_a_day_counts_as_no_answer() {
     let mut alone = Alone::new(&known);
     let wrong = known[0].vantage();
     let mut asked_for_removal = false;
-    let popular =
-        vec![parallax_proto::mirror::Popular { service: "s1.example".parse().unwrap(), domain: "s1.example".into() }];
+    let popular = vec![Popular { service: "s1.example".parse().unwrap(), domain: "s1.example".into() }];
     let me = Signatory { vantage: alone.identity.vantage, statement_key: alone.identity.statement_key() };
     alone.machine = Federation::new(me, Settings::default(), popular, Arc::new(Cheap), START);
     alone.machine.adopt(known, START);
@@ -50,10 +52,12 @@ fn row_11_a_clock_that_is_wrong_by_a_day_counts_as_no_answer() {
         let mut out = alone.step();
         for action in out.clone() {
             match action {
-                // Its views are of yesterday: no verifier takes them. Its pings work, as do the others'.
-                Action::Ask { quiz, .. } => {
-                    let answer = Err(NoAnswer::Invalid);
-                    out.extend(alone.does(Event::QuizAnswered { quiz, answer, took: HOUR }).unwrap());
+                // Its views are of yesterday: no verifier takes them. Its pings work, and the others' views are well.
+                Action::Ask { quiz, to, .. } => {
+                    let fresh = || Answer { look: failed(START), issued_at: alone.now, view: None };
+                    let answer = if to == wrong { Err(NoAnswer::Invalid) } else { Ok(fresh()) };
+                    let took = Duration::from_millis(20);
+                    out.extend(alone.does(Event::QuizAnswered { quiz, answer, took }).unwrap());
                 }
                 Action::Ping { ping, .. } => {
                     let took = Some(Duration::from_millis(20));
@@ -384,4 +388,54 @@ fn row_20_a_mirror_that_is_honest_to_mirrors_alone_is_caught_by_a_clients_report
     }
     hours(&mut world, 12);
     assert_eq!(held_as(&world, two_faced, Status::Inactive), 19, "one proof convinces all");
+}
+
+/// A machine with names to ask for, and nine mirrors that answer at once; every ask and ping, with its moment.
+fn asks_and_pings(days: u32) -> (Vec<(VantageId, Timestamp)>, Vec<(VantageId, Timestamp)>) {
+    let known: Vec<_> = (0..9).map(|number| peer(number, START).1).collect();
+    let mut alone = Alone::new(&[]);
+    let me = Signatory { vantage: alone.identity.vantage, statement_key: alone.identity.statement_key() };
+    let popular = (1..40).map(|number| format!("s{number}.example"));
+    let popular = popular.map(|domain| Popular { service: domain.parse().unwrap(), domain }).collect();
+    alone.machine = Federation::new(me, Settings::default(), popular, Arc::new(Cheap), START);
+    alone.machine.adopt(known.iter().cloned(), START);
+    // One of them is under test at times: it is silent every seventh quiz.
+    let (mut asks, mut pings, mut turn) = (Vec::new(), Vec::new(), 0);
+    while alone.now < START.plus(DAY * days) {
+        let out = alone.step();
+        for action in out {
+            match action {
+                Action::Ask { quiz, to, .. } => {
+                    turn += 1;
+                    asks.push((to, alone.now));
+                    let answer = Answer { look: failed(START), issued_at: alone.now, view: None };
+                    let silent = to == known[0].vantage() && turn % 7 == 0;
+                    let answer = if silent { Err(NoAnswer::Silent) } else { Ok(answer) };
+                    alone.does(Event::QuizAnswered { quiz, answer, took: Duration::from_millis(20) }).unwrap();
+                }
+                Action::Ping { ping, to } => {
+                    pings.push((to, alone.now));
+                    let took = Some(Duration::from_millis(20));
+                    alone.does(Event::PingAnswered { ping, took }).unwrap();
+                }
+                _ => {}
+            }
+        }
+    }
+    (asks, pings)
+}
+
+#[test]
+fn row_20_no_ping_tells_a_quiz_from_a_clients_question() {
+    let (asks, pings) = asks_and_pings(20);
+    assert!(asks.len() > 1_500 && pings.len() > 1_000, "{} quizzes, {} pings", asks.len(), pings.len());
+    let minute = Duration::from_secs(60);
+    let near = |(to, at): &&(VantageId, Timestamp)| {
+        let apart = |other: Timestamp| other.since(*at).max(at.since(other));
+        asks.iter().any(|(asked, when)| asked == to && apart(*when) < minute)
+    };
+    let (beside, all) = (pings.iter().filter(near).count(), pings.len());
+    // By chance alone, two minutes of each quiz cover a fiftieth of a day.
+    println!("{beside} of {all} pings within a minute of a quiz of the same mirror");
+    assert!(beside * 20 < all, "{beside} of {all}");
 }

@@ -1,0 +1,6 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use parallax_core::Timestamp;
+
+use super::*;
