@@ -1,6 +1,7 @@
 //! Asking vantage points, and the check itself. Programs that embed the check start at [`Checker`].
 
 mod chance;
+mod channel;
 mod check;
 mod clock;
 mod course;
@@ -8,6 +9,7 @@ mod federation;
 mod gathered;
 mod http;
 mod hub;
+mod hub_vantage;
 mod mail;
 mod node;
 mod notary;
@@ -20,12 +22,17 @@ mod url;
 mod vantage;
 
 pub use chance::Chance;
+pub use channel::{
+    Attached, AttachedCaller, BadKeyFile, CallError, Called, Channel, Pushed, ServerUrl, new_key_file, public_key_pem,
+    read_key_file, read_public_key,
+};
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use federation::{
     BadBootstrapUrl, BadKnownMirrors, BootstrapUrl, Changed, Federation, KNOWN_FORMAT, KnownMirror, KnownMirrors,
     LARGEST_KNOWN, LEAST_KNOWN, ListsTold, MOST_KNOWN, NoList, Noted, diverse_pairs, in_any_order,
 };
 pub use hub::HubPoint;
+pub use hub_vantage::{HubVantage, PeerLoop, PeerNews};
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};

@@ -12,6 +12,7 @@
 
 mod app;
 mod bootstrap;
+mod channels;
 mod chores;
 mod clock;
 mod data;
@@ -19,6 +20,7 @@ mod descriptor;
 mod dns;
 mod error;
 mod histories;
+mod hub;
 mod identity;
 mod legacy;
 mod lifecycle;
@@ -28,6 +30,7 @@ mod looks;
 pub mod metrics;
 mod mirror;
 mod node;
+mod operator;
 mod pages;
 mod problem;
 mod query;
@@ -40,6 +43,7 @@ mod views;
 mod weight;
 
 pub use bootstrap::BOOTSTRAP;
+pub use channels::{Caller, ChannelSettings, Channels, Handler, Judge, KeyDirectories, NotPushed, Watcher, failure};
 pub use clock::ClockBehind;
 pub use data::DATABASE;
 pub use error::NodeError;
@@ -48,4 +52,5 @@ pub use legacy::forget_legacy_signature;
 pub use limits::target_network;
 pub use mirror::MirrorSettings;
 pub use node::Node;
+pub use operator::{MirrorWish, NotAsked, OPERATOR_SOCKET, ask_operator};
 pub use settings::{NodeLimits, NodeSettings, Rate};

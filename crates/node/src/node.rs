@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::app::{App, Shared, health_holds};
 use crate::bootstrap::BootstrapFiles;
+use crate::channels::{Channels, Health, KeyDirectories, View};
 use crate::chores;
 use crate::clock::Clock;
 use crate::data::{DATABASE, DataDir};
@@ -21,6 +23,7 @@ use crate::descriptor::{Description, Portrait};
 use crate::dns::Dns;
 use crate::error::NodeError;
 use crate::histories::Histories;
+use crate::hub::{HubRole, Tools as HubTools};
 use crate::identity::{Identity, IdentityError, ServerTerms};
 use crate::legacy::{Legacy, LegacyKeeper, Tools as LegacyTools};
 use crate::lifecycle::Lifecycle;
@@ -29,6 +32,7 @@ use crate::listen::{Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
 use crate::mirror::{Mirrors, Tools as MirrorTools};
+use crate::operator::{OPERATOR_SOCKET, OperatorSocket};
 use crate::router::router;
 use crate::scan;
 use crate::settings::{NodeLimits, NodeSettings};
@@ -70,7 +74,9 @@ impl Node {
         let store = Arc::new(blocking(move || SqliteStore::open(&database)).await?);
         let key = open_legacy_key(&settings, &data).await?;
         let parts = Parts { identity, clock, store, key };
-        let app = Arc::new(build(&settings, parts, [http_at, https_at]).await?);
+        let app = Arc::new(build(&settings, parts, [http_at, https_at], data.path()).await?);
+        app.channels.register("health", Arc::new(Health(Arc::downgrade(&app))));
+        app.channels.register("view", Arc::new(View(Arc::clone(&app.views))));
         let router = router(Arc::clone(&app));
 
         let node = Self { app, data, router, http: http_at, https: https_at };
@@ -87,6 +93,20 @@ impl Node {
             mirrors.await;
             drop(under_way);
         });
+        if let Some(hub) = node.app.hub.clone() {
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                hub.run().await;
+                drop(under_way);
+            });
+        }
+        let channels = Arc::clone(&node.app.channels).run();
+        let under_way = node.app.shared.lifecycle.enter();
+        tokio::spawn(async move {
+            channels.await;
+            drop(under_way);
+        });
+        node.serve_operator();
         let app = Arc::clone(&node.app);
         tokio::spawn(async move {
             if let Some(legacy) = &app.legacy {
@@ -125,6 +145,17 @@ impl Node {
         Ok(())
     }
 
+    /// A node works without: nothing but its operator's commands needs it.
+    fn serve_operator(&self) {
+        match OperatorSocket::open(self.data.path()) {
+            Ok(socket) => drop(tokio::spawn(socket.serve(Arc::clone(&self.app)))),
+            Err(error) => {
+                let path = self.data.path().join(OPERATOR_SOCKET);
+                tracing::warn!(%error, path = %path.display(), "no socket for the operator's commands");
+            }
+        }
+    }
+
     /// Where HTTP is served.
     pub fn http(&self) -> Option<SocketAddr> {
         self.http
@@ -148,6 +179,11 @@ impl Node {
     /// The histories of this node, through its memory. Writes have to be called within the Tokio runtime.
     pub fn store(&self) -> Arc<dyn HistoryStore> {
         Arc::clone(&self.app.histories) as _
+    }
+
+    /// Its channels: what is asked for on them, and what is said unasked.
+    pub fn channels(&self) -> Arc<Channels> {
+        Arc::clone(&self.app.channels)
     }
 
     /// The routes, to be called in process. Such calls count against no source.
@@ -216,9 +252,14 @@ struct Parts {
 }
 
 /// Puts the parts together.
-async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 2]) -> Result<App, NodeError> {
+async fn build(
+    settings: &NodeSettings,
+    parts: Parts,
+    own: [Option<SocketAddr>; 2],
+    data: &Path,
+) -> Result<App, NodeError> {
     let Parts { identity, clock, store, key } = parts;
-    let [_, https] = own;
+    let [http, https] = own;
     let limits = Arc::new(RateLimits::new(&settings.limits));
     let probe = probe_settings(settings, own, &limits);
     let targets = probe.targets.clone();
@@ -236,6 +277,7 @@ async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 
     shared.metrics.server_certificate_end.set(shared.identity.server_not_after().unix_secs());
     let metrics = Arc::clone(&shared.metrics);
     let histories = Arc::new(Histories::new(Arc::clone(&store), metrics, settings.limits.memory_bytes));
+    histories.begin(shared.clock.now()?).await?;
     let looks = Arc::new(looks(&settings.limits, &shared, &histories, &prober));
     let again = Again::new();
     let views =
@@ -248,6 +290,23 @@ async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 
         targets: targets.clone(),
     };
     let mirrors = Mirrors::open(settings.mirror.clone(), mirrors).await?;
+    let hub = match settings.hub.clone() {
+        Some(settings) => {
+            let records = Arc::clone(&store) as _;
+            let tools = HubTools { shared: shared.clone(), records, prober: prober.clone(), targets: targets.clone() };
+            Some(HubRole::open(settings, tools).await?)
+        }
+        None => None,
+    };
+    let channels = Channels::open(
+        &settings.channel,
+        shared.clone(),
+        Arc::clone(&store),
+        KeyDirectories::of(data),
+        meant(settings, http, https),
+    );
+    let channels = channels.await?;
+    hub.iter().for_each(|hub: &Arc<HubRole>| hub.serve(&channels));
     let legacy = key.map(|key| {
         let (shared, looks, limits) = (shared.clone(), Arc::clone(&looks), Arc::clone(&limits));
         let (histories, records) = (Arc::clone(&histories), Arc::clone(&store));
@@ -260,6 +319,8 @@ async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 
         bootstrap: BootstrapFiles::new(&settings.data),
         views,
         mirrors,
+        hub,
+        channels,
         dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,
         body_bytes: settings.limits.body_bytes,
@@ -268,6 +329,15 @@ async fn build(settings: &NodeSettings, parts: Parts, own: [Option<SocketAddr>; 
         store,
         limits,
     })
+}
+
+/// The URLs that a client of a channel may mean: those announced, or where there is none the plain listener's own.
+fn meant(settings: &NodeSettings, http: Option<SocketAddr>, https: Option<SocketAddr>) -> Vec<String> {
+    let announced = settings.announced(https);
+    if !announced.is_empty() {
+        return announced;
+    }
+    http.map(|at| format!("http://{at}")).into_iter().collect()
 }
 
 fn portrait(settings: &NodeSettings, https: Option<SocketAddr>) -> Portrait {

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_probe::ProbeSettings;
+use parallax_proto::hub::HubSettings;
 use parallax_proto::{RIRS, is_region};
 
+use crate::channels::ChannelSettings;
 use crate::error::NodeError;
 use crate::mirror::MirrorSettings;
 
@@ -43,6 +45,10 @@ pub struct NodeSettings {
     pub scan_every: Option<Duration>,
     /// How it takes part in the federation.
     pub mirror: MirrorSettings,
+    /// How it serves peers and those who ask them; `None`: it is no hub.
+    pub hub: Option<HubSettings>,
+    /// Who gets a channel, and what it may carry.
+    pub channel: ChannelSettings,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
     pub server_certificate_life: Duration,
 }
@@ -80,6 +86,7 @@ impl NodeSettings {
         if self.server_certificate_life < Duration::from_secs(1) {
             return bad("server_certificate_life", "at least one second".into());
         }
+        self.channel.check()?;
         self.mirror.check()
     }
 
@@ -117,6 +124,8 @@ impl Default for NodeSettings {
             legacy: true,
             scan_every: None,
             mirror: MirrorSettings::default(),
+            hub: None,
+            channel: ChannelSettings::default(),
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }

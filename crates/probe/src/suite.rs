@@ -1,9 +1,12 @@
 //! aws-lc-rs as the cryptography of the pure crates, and the fingerprints that a look takes.
 
+use std::convert::Infallible;
+
 use aws_lc_rs::aead::{self, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, signature};
 use md5::{Digest as _, Md5};
 use parallax_core::{AeadKey, AeadKind, Fingerprint, Md5Fingerprint, Suite};
+use rand_core::{TryCryptoRng, TryRng};
 
 /// [`Suite`] by aws-lc-rs. Costs nothing until it is used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,6 +72,43 @@ impl AeadKey for Sealing {
     }
 }
 
+/// The system's generator, for keys. Should it ever fail, what was drawn is worthless, and [`SystemRandom::has_failed`]
+/// says so: to be asked before anything made of it is used.
+#[derive(Debug, Default)]
+pub struct SystemRandom {
+    failed: bool,
+}
+
+impl SystemRandom {
+    /// Whether any draw failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
+    }
+}
+
+impl TryRng for SystemRandom {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_ne_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.failed |= aws_lc_rs::rand::fill(bytes).is_err();
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for SystemRandom {}
+
 /// The SHA-256 of bytes as a fingerprint.
 pub fn sha256(bytes: &[u8]) -> Fingerprint {
     Fingerprint::from_bytes(AwsLc.sha256(bytes))
@@ -82,7 +122,7 @@ pub(crate) fn md5(bytes: &[u8]) -> Md5Fingerprint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rand::SystemRandom as Random;
     use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 
     #[test]
@@ -126,7 +166,7 @@ mod tests {
 
     #[test]
     fn p256_signatures() {
-        let rng = SystemRandom::new();
+        let rng = Random::new();
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
         let point = pair.public_key().as_ref();
         let good = pair.sign(&rng, b"message").unwrap();
@@ -146,7 +186,7 @@ mod tests {
         let key = pair.public_key().as_ref();
         let sign = |padding: &'static dyn signature::RsaEncoding| {
             let mut signature = vec![0; pair.public_modulus_len()];
-            pair.sign(padding, &SystemRandom::new(), b"message", &mut signature).unwrap();
+            pair.sign(padding, &Random::new(), b"message", &mut signature).unwrap();
             signature
         };
         let (pkcs1, pss) = (sign(&RSA_PKCS1_SHA256), sign(&RSA_PSS_SHA256));

@@ -221,7 +221,7 @@ impl ClientChannel {
         let asked = self.pending.iter().find(|(_, hash)| *hash == told.request_hash());
         Ok(match asked.map(|(counter, _)| *counter) {
             Some(counter) => Incoming::Told { counter: Some(counter), told },
-            None => Incoming::Told { counter: None, told: told.as_hint() },
+            None => Incoming::Told { counter: None, told: told.into_hint() },
         })
     }
 

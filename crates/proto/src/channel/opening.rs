@@ -113,7 +113,7 @@ impl Opening {
         if map.contains_key("status") {
             let told = Told::read(self.suite.as_ref(), &map, &self.source, self.server)?;
             let own = *told.request_hash() == self.request_hash;
-            return Err(OpeningError::Told(if own { told } else { told.as_hint() }));
+            return Err(OpeningError::Told(if own { told } else { told.into_hint() }));
         }
         let found = wire::text(&map, "source")?;
         if found != self.source {

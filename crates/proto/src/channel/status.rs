@@ -156,7 +156,7 @@ impl Told {
     }
 
     /// Takes the proof away: it was said about another's request.
-    pub(super) fn as_hint(mut self) -> Self {
+    pub(super) fn into_hint(mut self) -> Self {
         self.proved = false;
         self
     }

@@ -67,6 +67,11 @@ impl Reply {
     pub fn request_id(&self) -> &RequestId {
         &self.request_id
     }
+
+    /// What the client is told when its channel has ended before the answer was there.
+    pub fn gone(&self) -> Refusal {
+        Refusal::new(Why::NoChannel, self.request_hash)
+    }
 }
 
 /// Why a push did not go out.
