@@ -60,6 +60,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "TIME")]
     scan_every: Option<String>,
 
+    /// Serve channels on this message queue too, such as nats://127.0.0.1:4222
+    #[arg(long, value_name = "URL")]
+    bus: Option<String>,
+
     #[command(flatten)]
     look: LookArgs,
 }
@@ -78,6 +82,7 @@ impl ServeArgs {
             (&settings::LEGACY, &self.legacy),
             (&settings::ALLOW_PRIVATE, &self.allow_private),
             (&settings::SCAN_EVERY, &self.scan_every),
+            (&settings::BUS, &self.bus),
         ]);
         [own, self.look.flags()].concat()
     }

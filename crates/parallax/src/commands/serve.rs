@@ -99,6 +99,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         domain: serve.domain.clone(),
         legacy: serve.legacy,
         scan_every: serve.scan_every,
+        bus: serve.bus.clone(),
         mirror: settings.mirror.clone(),
         channel: settings.channel.clone(),
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },

@@ -96,6 +96,8 @@ pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain"
 pub(crate) const LEGACY: Key = key("serve.legacy", "PARALLAX_LEGACY", "--legacy", "");
 /// Whether the node looks at private addresses and any port.
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
+/// The message queue that channels are served on.
+pub(crate) const BUS: Key = key("serve.bus", "PARALLAX_BUS", "--bus", "no queue");
 /// How often a node looks at every service that it knows.
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
@@ -151,6 +153,7 @@ pub(crate) const ALL: &[&Key] = &[
     &LEGACY,
     &ALLOW_PRIVATE,
     &SCAN_EVERY,
+    &BUS,
     &MIRROR_DAY,
     &MIRROR_QUIZZES,
     &MIRROR_MAX_AGE,
