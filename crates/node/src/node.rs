@@ -100,6 +100,13 @@ impl Node {
                 drop(under_way);
             });
         }
+        #[cfg(feature = "cluster")]
+        if let Some(bus) = &settings.bus {
+            let app = Arc::clone(&node.app);
+            let describe = Box::new(move || app.description.signed());
+            let bus = crate::channels::bus::Bus::connect(bus, Arc::clone(&node.app.channels), describe).await?;
+            bus.run().await?;
+        }
         let channels = Arc::clone(&node.app.channels).run();
         let under_way = node.app.shared.lifecycle.enter();
         tokio::spawn(async move {

@@ -1,28 +1,21 @@
-//! A channel over a WebSocket: calls beside each other, and what the server says unasked.
+//! A channel over a WebSocket or a message queue: calls beside each other, and what the server says unasked.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::{SinkExt as _, StreamExt as _};
 use parallax_proto::channel::{
-    ChannelId, ClientChannel, Control, Incoming, LARGEST_MESSAGE, Opening, OwnKey, RequestId, Run, Talk, Warning,
+    ChannelId, ClientChannel, Control, Incoming, Opening, OwnKey, RequestId, Run, Talk, Warning,
 };
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
+use super::Called;
+use super::carrier::{Carrier, Link};
 use super::error::CallError;
 use super::opener::{Opener, fresh_id};
 use super::url::ServerUrl;
-use super::{Called, http};
 use crate::clock::now;
-use crate::http::{Channel as Http, Stream};
-use crate::vantage::{Deadline, Missing};
+use crate::vantage::Deadline;
 
-/// Buffers of the connection: the defaults take 128 KiB.
-const BUFFER: usize = 4 * 1024;
 /// Pushes that wait to be taken; while they do, nothing more is read.
 const WAITING: usize = 64;
 /// How often it is looked whether the channel has to be replaced.
@@ -46,7 +39,7 @@ enum Command {
     Close,
 }
 
-/// A channel over a WebSocket. It is replaced before it ends, on the same connection; when that ends, so does this.
+/// A channel over a WebSocket or a message queue. It is replaced before it ends, on the same connection; when that ends, so does this.
 pub struct Attached {
     commands: mpsc::Sender<Command>,
     pushes: mpsc::Receiver<Pushed>,
@@ -56,21 +49,21 @@ pub struct Attached {
 impl Attached {
     /// Connects to the server at `url`, whose pin says who it must be, and opens a channel with this key.
     pub async fn open(url: ServerUrl, key: OwnKey, deadline: Deadline) -> Result<Self, CallError> {
-        let http = http(&url)?;
+        let carrier = Carrier::new(&url)?;
         let mut opener = Opener::new(url, key)?;
         let connecting = async {
-            let mut socket = connect(&http, deadline).await?;
-            let channel = first(&mut socket, &mut opener, &http, deadline).await?;
-            Ok::<_, CallError>((socket, channel))
+            let mut link = carrier.link(deadline).await?;
+            let channel = first(&mut link, &mut opener, &carrier, deadline).await?;
+            Ok::<_, CallError>((link, channel))
         };
         let opened = tokio::time::timeout_at(deadline.instant(), connecting).await;
-        let (socket, channel) = opened.map_err(|_| CallError::Timeout)??;
+        let (link, channel) = opened.map_err(|_| CallError::Timeout)??;
         let (commands, to_do) = mpsc::channel(WAITING);
         let (pushed, pushes) = mpsc::channel(WAITING);
         let (replacements, replaced) = watch::channel(0);
         let line = Line {
-            socket,
-            http,
+            link,
+            carrier,
             opener,
             channel,
             old: None,
@@ -147,58 +140,25 @@ impl AttachedCaller {
     }
 }
 
-type Socket = WebSocketStream<Box<dyn Stream>>;
-
-async fn connect(http: &Http, deadline: Deadline) -> Result<Socket, CallError> {
-    let stream = tokio::time::timeout_at(deadline.instant(), http.stream()).await;
-    let stream = stream.map_err(|_| CallError::Timeout)??;
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
-        .max_write_buffer_size(4 * LARGEST_MESSAGE)
-        .max_message_size(Some(LARGEST_MESSAGE))
-        .max_frame_size(Some(LARGEST_MESSAGE));
-    // The scheme is only what the handshake wants to see; TLS was made, or not, below.
-    let request = format!("ws://{}/v1/peer", http.authority());
-    let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
-        .await
-        .map_err(|error| Missing::Protocol(error.to_string()))?;
-    Ok(socket)
-}
-
 async fn first(
-    socket: &mut Socket,
+    link: &mut Link,
     opener: &mut Opener,
-    http: &Http,
+    carrier: &Carrier,
     deadline: Deadline,
 ) -> Result<ClientChannel, CallError> {
-    let (message, opening) = opener.begin(http, None, deadline).await?;
-    send(socket, message).await?;
-    loop {
-        match socket.next().await {
-            Some(Ok(Message::Text(text))) => match opener.finish(http, &opening, text.as_bytes(), deadline).await {
-                Ok(channel) => return Ok(channel),
-                Err(Some(error)) => return Err(error),
-                // Another descriptor counts now. The server closes after a first frame that opened nothing.
-                Err(None) => return Err(CallError::Gone),
-            },
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(CallError::Gone),
-            Some(Ok(_)) => {}
-        }
-    }
-}
-
-async fn send(socket: &mut Socket, bytes: Vec<u8>) -> Result<(), CallError> {
-    let text = tokio_tungstenite::tungstenite::Utf8Bytes::try_from(Bytes::from(bytes)).map_err(|_| CallError::Gone)?;
-    socket.send(Message::Text(text)).await.map_err(|_| CallError::Gone)
+    let (message, opening) = opener.begin(carrier, None, deadline).await?;
+    link.send(message).await?;
+    let answer = link.next().await.ok_or(CallError::Gone)?;
+    // When another descriptor counts now (`None`), the server has closed: its first frame opened nothing.
+    opener.finish(carrier, &opening, &answer, deadline).await.map_err(|error| error.unwrap_or(CallError::Gone))
 }
 
 type Waiting = oneshot::Sender<Result<Called, CallError>>;
 
 /// The connection with its channel, in a task of its own.
 struct Line {
-    socket: Socket,
-    http: Http,
+    link: Link,
+    carrier: Carrier,
     opener: Opener,
     channel: ClientChannel,
     /// The one that was replaced, while answers may still come on it.
@@ -218,10 +178,9 @@ impl Line {
                     Some(command) => self.command(command).await,
                     None => self.command(Command::Close).await,
                 },
-                frame = self.socket.next() => match frame {
-                    Some(Ok(Message::Text(text))) => self.frame(text.as_bytes()).await,
-                    Some(Ok(Message::Close(_)) | Err(_)) | None => Err(CallError::Gone),
-                    Some(Ok(_)) => Ok(()),
+                message = self.link.next() => match message {
+                    Some(message) => self.frame(&message).await,
+                    None => Err(CallError::Gone),
                 },
                 _ = look.tick() => self.look().await,
             };
@@ -238,7 +197,7 @@ impl Line {
                 Ok((counter, message)) => {
                     self.asked.retain(|_, waiting| !waiting.is_closed());
                     self.asked.insert((self.channel.id(), counter), answer);
-                    send(&mut self.socket, message).await
+                    self.link.send(message).await
                 }
                 Err(error) => {
                     let _ = answer.send(Err(error.into()));
@@ -246,14 +205,14 @@ impl Line {
                 }
             },
             Command::Tell(run) => match self.channel.request(None, &run, now()) {
-                Ok((_, message)) => send(&mut self.socket, message).await,
+                Ok((_, message)) => self.link.send(message).await,
                 Err(_) => Ok(()),
             },
             Command::Close => {
                 if let Ok((_, message)) = self.channel.control(Control::Close, now()) {
-                    let _ = send(&mut self.socket, message).await;
+                    let _ = self.link.send(message).await;
                 }
-                let _ = self.socket.close(None).await;
+                self.link.close().await;
                 Err(CallError::Gone)
             }
         }
@@ -269,11 +228,11 @@ impl Line {
         }
         let deadline = Deadline::within(REPLACING);
         // A refusal leaves the channel to its end.
-        let Ok((message, opening)) = self.opener.begin(&self.http, Some(self.channel.id()), deadline).await else {
+        let Ok((message, opening)) = self.opener.begin(&self.carrier, Some(self.channel.id()), deadline).await else {
             return Ok(());
         };
         self.replacing = Some((opening, deadline.instant()));
-        send(&mut self.socket, message).await
+        self.link.send(message).await
     }
 
     async fn frame(&mut self, text: &[u8]) -> Result<(), CallError> {
@@ -316,7 +275,7 @@ impl Line {
     async fn control(&mut self, control: Control) -> Result<(), CallError> {
         match control {
             Control::Ping => match self.channel.control(Control::Pong, now()) {
-                Ok((_, message)) => send(&mut self.socket, message).await,
+                Ok((_, message)) => self.link.send(message).await,
                 Err(_) => Err(CallError::Gone),
             },
             Control::Pong => Ok(()),
@@ -327,7 +286,7 @@ impl Line {
     /// Perhaps the new channel.
     async fn replaced(&mut self, text: &[u8]) {
         let Some((opening, until)) = self.replacing.take() else { return };
-        match self.opener.finish(&self.http, &opening, text, Deadline::within(REPLACING)).await {
+        match self.opener.finish(&self.carrier, &opening, text, Deadline::within(REPLACING)).await {
             Ok(fresh) => {
                 // Who still waits for an answer on the old one gets it: it goes on for a moment.
                 self.old = Some(std::mem::replace(&mut self.channel, fresh));

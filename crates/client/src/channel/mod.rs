@@ -1,23 +1,26 @@
-//! Channels to a node (`docs/protocols/channel.md`): over HTTP, one request and one answer at a time; over a WebSocket,
-//! with what the server says unasked.
+//! Channels to a node (`docs/protocols/channel.md`): [`Channel`] with one request and one answer at a time, over HTTP or a
+//! message queue; [`Attached`] with what the server says unasked, over a WebSocket or the queue.
 
 mod attached;
+#[cfg(feature = "cluster")]
+mod bus;
+mod carrier;
 mod error;
 mod key_file;
 mod opener;
 mod url;
 
-use parallax_proto::channel::{ClientChannel, Control, Incoming, LARGEST_MESSAGE, OwnKey, Run, Warning};
+use parallax_proto::channel::{ClientChannel, Control, Incoming, OwnKey, Run, Warning};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 pub use self::attached::{Attached, AttachedCaller, Pushed};
+use self::carrier::{Carrier, Kind};
 pub use self::error::CallError;
 pub use self::key_file::{BadKeyFile, new_key_file, public_key_pem, read_key_file, read_public_key};
 use self::opener::{Opener, fresh_id};
 pub use self::url::ServerUrl;
 use crate::clock::now;
-use crate::http::Channel as Http;
 use crate::vantage::{Deadline, Missing};
 
 /// How often a request is sent whose answer did not come.
@@ -32,10 +35,10 @@ pub struct Called {
     pub expiring: bool,
 }
 
-/// A channel over HTTP. It is opened at the first call, replaced before it ends, and opened anew when the server has
+/// A channel with one request at a time. It is opened at the first call, replaced before it ends, and opened anew when the server has
 /// forgotten it.
 pub struct Channel {
-    http: Http,
+    carrier: Carrier,
     state: Mutex<State>,
 }
 
@@ -47,8 +50,8 @@ struct State {
 impl Channel {
     /// To the server at `url`, whose pin says who it must be, with this key.
     pub fn new(url: ServerUrl, key: OwnKey) -> Result<Self, CallError> {
-        let http = http(&url)?;
-        Ok(Self { http, state: Mutex::new(State { opener: Opener::new(url, key)?, channel: None }) })
+        let carrier = Carrier::new(&url)?;
+        Ok(Self { carrier, state: Mutex::new(State { opener: Opener::new(url, key)?, channel: None }) })
     }
 
     /// Asks for something and waits for the answer. An answer that is lost is asked for again; nothing is done twice.
@@ -58,8 +61,8 @@ impl Channel {
         let id = fresh_id()?;
         let mut last = CallError::Timeout;
         for _ in 0..TRIES {
-            state.ensure(&self.http, deadline).await?;
-            match state.ask(&self.http, &id, run, deadline).await {
+            state.ensure(&self.carrier, deadline).await?;
+            match state.ask(&self.carrier, &id, run, deadline).await {
                 Err(CallError::Missing(missing @ (Missing::Protocol(_) | Missing::Unreachable(_)))) => {
                     last = CallError::Missing(missing);
                 }
@@ -75,19 +78,19 @@ impl Channel {
         let Some(mut channel) = state.channel.take() else { return };
         if let Ok((_, message)) = channel.control(Control::Close, now()) {
             // Unheard, it ends by itself.
-            let _ = self.http.post_any("/v1/messages", message.into(), LARGEST_MESSAGE, deadline).await;
+            let _ = self.carrier.exchange(Kind::Message, message, deadline).await;
         }
     }
 }
 
 impl State {
-    async fn ensure(&mut self, http: &Http, deadline: Deadline) -> Result<(), CallError> {
+    async fn ensure(&mut self, carrier: &Carrier, deadline: Deadline) -> Result<(), CallError> {
         let usable = self.channel.as_ref().filter(|channel| !channel.has_ended(now()));
         if usable.is_some_and(|channel| !channel.is_due(now())) {
             return Ok(());
         }
         let replaces = usable.map(ClientChannel::id);
-        let opened = open(&mut self.opener, http, replaces, deadline).await;
+        let opened = open(&mut self.opener, carrier, replaces, deadline).await;
         match opened {
             Ok(channel) => self.channel = Some(channel),
             // What is still open is used to its end.
@@ -99,14 +102,14 @@ impl State {
 
     async fn ask(
         &mut self,
-        http: &Http,
+        carrier: &Carrier,
         id: &parallax_proto::channel::RequestId,
         run: &Run,
         deadline: Deadline,
     ) -> Result<Called, CallError> {
         let Some(channel) = &mut self.channel else { return Err(CallError::Gone) };
         let (counter, message) = channel.request(Some(id), run, now())?;
-        let (_, body) = http.post_any("/v1/messages", message.into(), LARGEST_MESSAGE, deadline).await?;
+        let body = carrier.exchange(Kind::Message, message, deadline).await?;
         match channel.receive(&body)? {
             Incoming::Answer { counter: about, answer } if about == counter => {
                 let expiring = answer.warnings.contains(&Warning::Expiring);
@@ -127,14 +130,14 @@ impl State {
 
 async fn open(
     opener: &mut Opener,
-    http: &Http,
+    carrier: &Carrier,
     replaces: Option<parallax_proto::channel::ChannelId>,
     deadline: Deadline,
 ) -> Result<ClientChannel, CallError> {
     for _ in 0..2 {
-        let (message, opening) = opener.begin(http, replaces, deadline).await?;
-        let (_, answer) = http.post_any("/v1/channels", message.into(), LARGEST_MESSAGE, deadline).await?;
-        match opener.finish(http, &opening, &answer, deadline).await {
+        let (message, opening) = opener.begin(carrier, replaces, deadline).await?;
+        let answer = carrier.exchange(Kind::Create, message, deadline).await?;
+        match opener.finish(carrier, &opening, &answer, deadline).await {
             Ok(channel) => return Ok(channel),
             Err(Some(error)) => return Err(error),
             // The descriptor is newer than the one that was known: once more.
@@ -142,12 +145,4 @@ async fn open(
         }
     }
     Err(CallError::Timeout)
-}
-
-fn http(url: &ServerUrl) -> Result<Http, CallError> {
-    let made = match url.is_plain() {
-        true => Http::plain(url.vantage().clone()),
-        false => Http::new(url.vantage().clone()),
-    };
-    made.map_err(CallError::Missing)
 }

@@ -8,13 +8,13 @@ use parallax_probe::{AwsLc, SystemRandom};
 use parallax_proto::channel::{
     ChannelId, ClientChannel, Opening, OpeningError, OpeningRequest, OwnKey, RequestId, Told,
 };
-use parallax_proto::{Descriptor, LARGEST_DESCRIPTOR, StatementKey};
+use parallax_proto::{Descriptor, StatementKey};
 use rand_core::Rng as _;
 
+use super::carrier::Carrier;
 use super::error::CallError;
 use super::url::ServerUrl;
 use crate::clock::now;
-use crate::http::Channel as Http;
 use crate::vantage::Deadline;
 
 /// After a failure a new channel is tried after this time, twice as long after each further one.
@@ -53,13 +53,13 @@ impl Opener {
     /// The request for a channel. The descriptor is fetched when none is known that counts.
     pub(super) async fn begin(
         &mut self,
-        http: &Http,
+        carrier: &Carrier,
         replaces: Option<ChannelId>,
         deadline: Deadline,
     ) -> Result<(Vec<u8>, Opening), CallError> {
         self.may_try()?;
         if self.server.as_ref().is_none_or(|server| server.valid_until <= now()) {
-            self.learn(http, deadline).await?;
+            self.learn(carrier, deadline).await?;
         }
         let Some(server) = &self.server else { return Err(CallError::Key) };
         let wanted = OpeningRequest {
@@ -77,7 +77,7 @@ impl Opener {
     /// What the server said to it. `Err(None)`: its descriptor is newer than was known; to be begun again.
     pub(super) async fn finish(
         &mut self,
-        http: &Http,
+        carrier: &Carrier,
         opening: &Opening,
         answer: &[u8],
         deadline: Deadline,
@@ -89,7 +89,7 @@ impl Opener {
             }
             Err(error @ OpeningError::OtherKey { .. }) => {
                 let known = self.server.as_ref().map(|server| server.issued_at);
-                self.learn(http, deadline).await.map_err(Some)?;
+                self.learn(carrier, deadline).await.map_err(Some)?;
                 let newer = self.server.as_ref().map(|server| server.issued_at) > known;
                 Err((!newer).then(|| self.failed(error)))
             }
@@ -114,9 +114,9 @@ impl Opener {
         }
     }
 
-    async fn learn(&mut self, http: &Http, deadline: Deadline) -> Result<(), CallError> {
+    async fn learn(&mut self, carrier: &Carrier, deadline: Deadline) -> Result<(), CallError> {
         let pin = self.url.vantage().pin().ok_or_else(|| CallError::NoPin(self.url.clone()))?;
-        let signed = http.get("/v1/vantage", LARGEST_DESCRIPTOR, deadline).await?;
+        let signed = carrier.describe(deadline).await?;
         let descriptor = Descriptor::verify(&AwsLc, pin, signed, now()).map_err(crate::Missing::from)?.into_content();
         // An older one that is replayed changes nothing.
         if self.server.as_ref().is_some_and(|server| server.issued_at > descriptor.issued_at) {

@@ -7,14 +7,39 @@ use parallax_core::VantageId;
 
 use crate::url::{BadVantageUrl, VantageUrl};
 
-const PLAIN: &str = "http://";
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Way {
+    Tls,
+    Plain,
+    #[cfg(feature = "cluster")]
+    Bus,
+}
+
+impl Way {
+    /// Its scheme, and the port where none is named.
+    const fn scheme(self) -> (&'static str, u16) {
+        match self {
+            Way::Tls => ("https", 443),
+            Way::Plain => ("http", 80),
+            #[cfg(feature = "cluster")]
+            Way::Bus => ("nats", 4222),
+        }
+    }
+
+    const OTHERS: &'static [Way] = &[
+        Way::Plain,
+        #[cfg(feature = "cluster")]
+        Way::Bus,
+    ];
+}
 
 /// `https://HOST:PORT#VANTAGE-ID`, or `http://…` for the plain listener: a channel needs no TLS below it, since the pin
-/// proves the server either way.
+/// proves the server either way. With the feature `cluster` also `nats://…`, the message queue that a node listens on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerUrl {
     at: VantageUrl,
-    plain: bool,
+    way: Way,
 }
 
 impl ServerUrl {
@@ -23,26 +48,24 @@ impl ServerUrl {
         &self.at
     }
 
-    /// Whether it is reached without TLS.
-    pub fn is_plain(&self) -> bool {
-        self.plain
+    pub(super) fn way(&self) -> Way {
+        self.way
     }
 
     /// The same address under this pin.
     pub fn with_pin(&self, pin: VantageId) -> Self {
-        Self { at: self.at.with_pin(pin), plain: self.plain }
+        Self { at: self.at.with_pin(pin), way: self.way }
     }
 
     /// The URL without its pin.
     pub(super) fn bare(&self) -> String {
-        let scheme = if self.plain { "http" } else { "https" };
-        format!("{scheme}://{}", self.at.authority())
+        format!("{}://{}", self.way.scheme().0, self.at.authority())
     }
 }
 
 impl From<VantageUrl> for ServerUrl {
     fn from(at: VantageUrl) -> Self {
-        Self { at, plain: false }
+        Self { at, way: Way::Tls }
     }
 }
 
@@ -57,18 +80,17 @@ impl FromStr for ServerUrl {
     type Err = BadVantageUrl;
 
     fn from_str(text: &str) -> Result<Self, BadVantageUrl> {
-        match text.trim().strip_prefix(PLAIN) {
-            None => Ok(Self { at: text.parse()?, plain: false }),
-            // 443 is the port of the other scheme.
-            Some(rest) => {
-                let (address, pin) = rest.split_once('#').map_or((rest, ""), |(address, pin)| (address, pin));
-                let address = address.strip_suffix('/').unwrap_or(address);
-                let bracketed = address.rsplit_once(']').map_or(address, |(_, behind)| behind);
-                let port = if bracketed.contains(':') { "" } else { ":80" };
-                let mark = if rest.contains('#') { "#" } else { "" };
-                Ok(Self { at: format!("https://{address}{port}{mark}{pin}").parse()?, plain: true })
-            }
-        }
+        let text = text.trim();
+        let found = Way::OTHERS.iter().find_map(|way| {
+            let (scheme, port) = way.scheme();
+            Some((*way, port, text.strip_prefix(scheme)?.strip_prefix("://")?))
+        });
+        let Some((way, port, rest)) = found else { return Ok(Self { at: text.parse()?, way: Way::Tls }) };
+        let (address, pin) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
+        let address = address.strip_suffix('/').unwrap_or(address);
+        let behind_brackets = address.rsplit_once(']').map_or(address, |(_, behind)| behind);
+        let port = if behind_brackets.contains(':') { String::new() } else { format!(":{port}") };
+        Ok(Self { at: format!("https://{address}{port}{pin}").parse()?, way })
     }
 }
 
@@ -88,6 +110,10 @@ mod tests {
         ] {
             assert_eq!(given.parse::<ServerUrl>().unwrap().to_string(), wanted);
         }
+        #[cfg(feature = "cluster")]
+        assert_eq!("nats://queue.example#".to_owned().parse::<ServerUrl>().ok(), None);
+        #[cfg(feature = "cluster")]
+        assert_eq!("nats://queue.example".parse::<ServerUrl>().unwrap().to_string(), "nats://queue.example:4222");
         for bad in ["", "ftp://x", "http://", "http://x/path", "http://x#", "http://x#00"] {
             assert!(bad.parse::<ServerUrl>().is_err(), "{bad}");
         }

@@ -2,6 +2,8 @@
 //! lock, with what its operator keeps (key directories, the replay table, blocks) and what can be asked for on it.
 
 mod api;
+#[cfg(feature = "cluster")]
+pub(crate) mod bus;
 mod connections;
 mod handler;
 mod kept;

@@ -438,6 +438,71 @@ async fn who_has_another_pin_meets_nobody() {
     }
 }
 
+/// A message queue of the test's own; `None` where nats-server is not installed.
+async fn queue() -> Option<(tokio::process::Child, String)> {
+    // The system picks the port and lets go of it; whoever else takes it meanwhile makes this fail, not lie.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut command = tokio::process::Command::new("nats-server");
+    command.args(["-a", "127.0.0.1", "-p", &port.to_string()]).kill_on_drop(true);
+    let Ok(child) = command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn() else {
+        eprintln!("skipped: nats-server is not installed");
+        return None;
+    };
+    until(async || tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+    Some((child, format!("nats://127.0.0.1:{port}")))
+}
+
+#[tokio::test]
+async fn a_message_queue_carries_the_same() {
+    let Some((_child, bus)) = queue().await else { return };
+    let node = TestNode::with(|settings| {
+        generous(settings);
+        settings.bus = Some(bus.clone());
+    })
+    .await;
+    let key = key();
+    knowing(&node, &key).await;
+    let (go, _) = echoing(&node).await;
+    let ends = Arc::new(Ends::default());
+    node.node.channels().watch(Arc::clone(&ends) as _);
+    let url: ServerUrl = format!("{bus}#{}", node.node.vantage()).parse().unwrap();
+    let channel = Channel::new(url.clone(), key.clone()).unwrap();
+    assert_eq!(channel.call(&run("health"), soon()).await.unwrap().outcome.unwrap()["ready"], true);
+    let push = Run::new(json!({ "type": "echo", "push": true })).unwrap();
+    let error = channel.call(&push, soon()).await.unwrap().outcome.unwrap_err();
+    assert_eq!(error["type"], "not-pushed", "an inbox for one answer takes nothing more");
+    channel.close(soon()).await;
+
+    let mut attached = Attached::open(url.clone(), key.clone(), soon()).await.unwrap();
+    let slow = tokio::spawn({
+        let caller = attached.caller();
+        let run = Run::new(json!({ "type": "echo", "wait": true })).unwrap();
+        async move { caller.call("slow".parse().unwrap(), run, soon()).await }
+    });
+    let called = attached.call("quick".parse().unwrap(), push, soon()).await.unwrap();
+    assert_eq!(called.outcome.unwrap()["push"], true);
+    assert_eq!(attached.pushed().await.unwrap().request_id.unwrap().as_str(), "quick");
+    go.notify_one();
+    assert!(slow.await.unwrap().unwrap().outcome.is_ok());
+    attached.close().await;
+    until(async || ends.0.lock().unwrap().iter().filter(|end| **end == "channel").count() == 2).await;
+
+    // Any bytes on any subject: the node lives on.
+    let client = async_nats::connect(&bus).await.unwrap();
+    for subject in ["channels", "messages", "peer", "vantage", "other"] {
+        for bytes in [&b""[..], b"nonsense", b"{}", &[0xff; 70_000]] {
+            let subject = format!("parallax.{}.{subject}", node.node.vantage());
+            client.publish(subject.clone(), bytes.to_vec().into()).await.unwrap();
+            client.request(subject, bytes.to_vec().into()).await.unwrap();
+        }
+    }
+    let channel = Channel::new(url.clone(), key.clone()).unwrap();
+    assert!(channel.call(&run("health"), soon()).await.unwrap().outcome.is_ok());
+    let other = url.with_pin(TestNode::start().await.node.vantage());
+    let nobody = Channel::new(other, key).unwrap().call(&run("health"), soon()).await.unwrap_err();
+    assert!(matches!(nobody, CallError::Missing(_)), "{nobody}");
+}
+
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../interop/channel_client.py");
 
 /// Whether Python with its package `cryptography` is here.

@@ -65,6 +65,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "TIME")]
     scan_every: Option<String>,
 
+    /// Serve channels on this message queue too, such as nats://127.0.0.1:4222
+    #[arg(long, value_name = "URL")]
+    bus: Option<String>,
+
     #[command(flatten)]
     look: LookArgs,
 }
@@ -84,6 +88,7 @@ impl ServeArgs {
             (&settings::ALLOW_PRIVATE, &self.allow_private),
             (&settings::ROLES, &(!self.role.is_empty()).then(|| self.role.join(","))),
             (&settings::SCAN_EVERY, &self.scan_every),
+            (&settings::BUS, &self.bus),
         ]);
         [own, self.look.flags()].concat()
     }

@@ -100,6 +100,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         domain: serve.domain.clone(),
         legacy: serve.legacy,
         scan_every: serve.scan_every,
+        bus: serve.bus.clone(),
         mirror: settings.mirror.clone(),
         hub: serve.hub.then(|| hub_settings(serve)),
         channel: settings.channel.clone(),

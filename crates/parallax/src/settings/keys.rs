@@ -101,6 +101,8 @@ pub(crate) const LEGACY: Key = key("serve.legacy", "PARALLAX_LEGACY", "--legacy"
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
 /// What the node is besides a notary and a mirror.
 pub(crate) const ROLES: Key = key("serve.roles", "PARALLAX_ROLES", "--role", "");
+/// The message queue that channels are served on.
+pub(crate) const BUS: Key = key("serve.bus", "PARALLAX_BUS", "--bus", "no queue");
 /// How often a node looks at every service that it knows.
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
@@ -184,6 +186,7 @@ pub(crate) const ALL: &[&Key] = &[
     &ALLOW_PRIVATE,
     &ROLES,
     &SCAN_EVERY,
+    &BUS,
     &MIRROR_DAY,
     &MIRROR_QUIZZES,
     &MIRROR_CANDIDATE,

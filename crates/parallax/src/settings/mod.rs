@@ -21,7 +21,7 @@ pub(crate) use check::{CheckSettings, DomainSettings, canonical};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::{File, domain_key};
 pub(crate) use keys::{
-    ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
+    ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
     MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS,
     SCAN_EVERY, SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
@@ -134,6 +134,8 @@ pub(crate) struct ServeSettings {
     pub(crate) hub: bool,
     /// How often it looks at every service that it knows; `None` never.
     pub(crate) scan_every: Option<Duration>,
+    /// The message queue that channels are served on; `None` is none.
+    pub(crate) bus: Option<String>,
 }
 
 /// How a user's checks ask the federation.
@@ -271,6 +273,7 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
         hub: layers.pick(&keys::ROLES, Roles::default())?.hub,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
+        bus: layers.pick_optional(&keys::BUS)?.map(|Line(line)| line),
     })
 }
 
