@@ -19,6 +19,7 @@ fn help_of_every_command() {
         "ca-auth",
         "serve",
         "demo",
+        "demo panorama",
         "vantage",
         "vantage add",
         "vantage list",

@@ -31,7 +31,7 @@ use crate::settings::{self, Flag, Key};
 pub(crate) use accept::{AcceptArgs, AcceptCommand, AcceptListArgs, AcceptRemoveArgs};
 pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
-pub(crate) use demo::DemoArgs;
+pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
 pub(crate) use history::HistoryArgs;
 pub(crate) use key::{
     CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,

@@ -29,7 +29,7 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let rule = rule(&subject, &settings)?;
     logs::start("error")?;
     block_on(async {
-        let Ready { builder, federated } = ready(args.trust_first, names, &settings).await?;
+        let Ready { builder, federated, .. } = ready(args.trust_first, names, &settings).await?;
         let checker = builder.wait_for_all(args.wait_for_all).build();
         let ruled = under(&checker, rule);
         let status = match subject {
@@ -61,6 +61,8 @@ pub(super) fn under(checker: &Checker, rule: &CheckSettings) -> Checker {
 /// What checks, and whom it draws from where nobody else is asked.
 pub(super) struct Ready {
     pub(super) builder: CheckerBuilder,
+    /// The hubs whose peers it asks, pinned.
+    pub(super) hubs: Vec<VantageUrl>,
     pub(super) federated: Option<Federated>,
 }
 
@@ -147,11 +149,13 @@ pub(super) async fn ready(trust_first: bool, names: Vec<VantageName>, settings: 
     for vantage in vantages(trust_first, urls, &list, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
-    for hub in hub_vantages(trust_first, hubs, &list, settings).await? {
-        builder = builder.hub(Arc::new(hub));
+    let hubs = pinned_hubs(trust_first, hubs, &list, settings).await?;
+    for hub in &hubs {
+        let key = own_keys::read_or_make(&settings.key_file())?;
+        builder = builder.hub(Arc::new(HubVantage::new(hub.clone(), key).map_err(Failure::usage)?));
     }
     builder = notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary));
-    Ok(Ready { builder, federated })
+    Ok(Ready { builder, hubs, federated })
 }
 
 /// Whom to ask.
@@ -186,24 +190,22 @@ fn chosen(names: Vec<VantageName>, list: &Vantages) -> Result<Chosen, Failure> {
     Ok(chosen)
 }
 
-/// The hubs, asked under the user's own key, which is made at first use.
-async fn hub_vantages(
+/// The hubs, each with its pin; they are asked under the user's own key, which is made at first use.
+async fn pinned_hubs(
     trust_first: bool,
     hubs: Vec<VantageUrl>,
     list: &Vantages,
     settings: &Settings,
-) -> Result<Vec<HubVantage>, Failure> {
-    let mut vantages = Vec::new();
+) -> Result<Vec<VantageUrl>, Failure> {
+    let mut found = Vec::new();
     for url in hubs {
         let known = list.hubs.iter().find(|entry| entry.url.authority() == url.authority());
-        let url = match (url.pin(), known) {
+        found.push(match (url.pin(), known) {
             (None, Some(known)) => url.with_pin(known.vantage),
             _ => pinned(trust_first, url, list, settings).await?,
-        };
-        let key = own_keys::read_or_make(&settings.key_file())?;
-        vantages.push(HubVantage::new(url, key).map_err(Failure::usage)?);
+        });
     }
-    Ok(vantages)
+    Ok(found)
 }
 
 async fn vantages(

@@ -41,7 +41,7 @@ pub(super) fn show(settings: &Settings, as_json: bool) -> Result<u8, Failure> {
 
 fn heading(known: &KnownMirrors) -> String {
     let dead = known.entries().filter(|(_, one)| one.is_dead()).count();
-    let silent = if dead == 0 { String::new() } else { format!(", {dead} silent and not drawn") };
+    let silent = if dead == 0 { String::new() } else { format!(", {dead} silent") };
     let age = match output::ago(now().since(known.refreshed_at())).as_str() {
         "now" => "just now".to_owned(),
         age => age.to_owned(),
