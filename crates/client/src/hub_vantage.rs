@@ -10,7 +10,7 @@ use parallax_proto::channel::{OwnKey, RequestId, Run};
 use parallax_proto::hub::{Answer, Answers, Ask, Look, Seen};
 use serde::Serialize;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::channel::{Attached, AttachedCaller, CallError, Pushed};
 use crate::check::random;
@@ -170,6 +170,7 @@ pub enum PeerNews {
 pub struct PeerLoop {
     url: VantageUrl,
     eye: Arc<PeerEye>,
+    door: Arc<Semaphore>,
 }
 
 /// Who is told what happens to a peer.
@@ -179,9 +180,14 @@ impl PeerLoop {
     /// A peer that looks with `eye` for the hub at `url`, whose pin says who it must be.
     pub fn new(url: VantageUrl, eye: PeerEye) -> Result<Self, NoPin> {
         match url.pin() {
-            Some(_) => Ok(Self { url, eye: Arc::new(eye) }),
+            Some(_) => Ok(Self { url, eye: Arc::new(eye), door: Arc::new(Semaphore::new(1)) }),
             None => Err(NoPin(url)),
         }
+    }
+
+    /// Connects only with a permit of this: many peers of one process would else all shake hands at once, each too slowly.
+    pub fn through(self, door: Arc<Semaphore>) -> Self {
+        Self { door, ..self }
     }
 
     /// Serves until it is dropped; comes again when the connection ends, later each time.
@@ -204,10 +210,13 @@ impl PeerLoop {
     }
 
     async fn serve(&self, tell: &Tell) -> Result<std::convert::Infallible, Missing> {
+        // The door is never closed.
+        let place = self.door.acquire().await;
         let connecting = Attached::open(self.url.clone().into(), self.eye.key().clone(), Deadline::within(CONNECTING));
         let mut attached = connecting.await.map_err(missing)?;
         let caller = attached.caller();
         self.attach(&caller).await?;
+        drop(place);
         tell(PeerNews::Attached);
         let mut replaced = attached.replaced();
         loop {

@@ -140,7 +140,9 @@ impl Kept {
     async fn sweep(&mut self, now: Timestamp) {
         let oldest = now.minus(self.window);
         let mut old = Vec::new();
-        while let Some((_, key)) = self.ages.pop_front_if(|(at, _)| *at < oldest) {
+        while self.ages.front().is_some_and(|(at, _)| *at < oldest)
+            && let Some((_, key)) = self.ages.pop_front()
+        {
             // One that was renewed has a younger entry behind this one.
             if self.rows.get(&key).is_some_and(|(_, at)| *at < oldest)
                 && let Some((version, _)) = self.rows.remove(&key)

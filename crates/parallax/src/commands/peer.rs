@@ -7,7 +7,7 @@ use parallax_client::{Lie, NoPin, PeerEye, PeerLoop, PeerNews, PeerSettings, Van
 use parallax_core::{VantageId, plainly};
 use parallax_probe::{ProbeSettings, Prober, TargetPolicy};
 use parallax_proto::is_region;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::serve::Stops;
@@ -16,6 +16,9 @@ use crate::args::PeerArgs;
 use crate::failure::{DONE, Failure};
 use crate::settings::Settings;
 use crate::{logs, output, own_keys};
+
+/// Peers that connect at the same moment.
+const CONNECTING_AT_ONCE: usize = 16;
 
 /// Runs the command.
 pub(crate) fn run(args: &PeerArgs, config: Option<&Path>) -> Result<u8, Failure> {
@@ -31,10 +34,11 @@ pub(crate) fn run(args: &PeerArgs, config: Option<&Path>) -> Result<u8, Failure>
     let settings = settings(config, &args.flags())?;
     logs::start("error")?;
     let prober = prober(args, &settings)?;
+    let door = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
     let mut peers = Vec::new();
     for file in key_files(args, &settings) {
         let eye = PeerEye::new(own_keys::read_or_make(&file)?, prober.clone(), peer_settings(args));
-        peers.push(PeerLoop::new(url.clone(), eye).map_err(Failure::usage)?);
+        peers.push(PeerLoop::new(url.clone(), eye).map_err(Failure::usage)?.through(Arc::clone(&door)));
     }
     block_on(serve(peers, hub, args.verbose))
 }
