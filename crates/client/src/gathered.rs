@@ -85,19 +85,11 @@ pub(crate) struct Gathered {
 }
 
 impl Gathered {
-    pub(crate) fn new(mut evidence: Evidence, vantages: &[Source]) -> Self {
-        for source in vantages {
-            match source {
-                Source::Viewing(vantage) => {
-                    evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
-                }
-                Source::Notary(notary) => evidence.ask_notary(notary.id()),
-            }
-        }
+    pub(crate) fn new(evidence: Evidence) -> Self {
         Self {
             evidence,
-            vantages: vantages.to_vec(),
-            heard: vec![false; vantages.len()],
+            vantages: Vec::new(),
+            heard: Vec::new(),
             views: Vec::new(),
             notaries: Vec::new(),
             asked_hubs: Vec::new(),
@@ -107,6 +99,18 @@ impl Gathered {
             missing: Vec::new(),
             proofs: Vec::new(),
         }
+    }
+
+    /// One more is asked; its answer is taken under the number of those before.
+    pub(crate) fn ask(&mut self, source: &Source) {
+        match source {
+            Source::Viewing(vantage) => {
+                self.evidence.ask(Asked { vantage: vantage.id(), region: vantage.region(), rir: vantage.rir() });
+            }
+            Source::Notary(notary) => self.evidence.ask_notary(notary.id()),
+        }
+        self.vantages.push(source.clone());
+        self.heard.push(false);
     }
 
     /// Notes that a hub is asked for so many views; returns its index.
@@ -209,11 +213,28 @@ impl Gathered {
         }
     }
 
+    /// The views that count, in order of arrival.
+    pub(crate) fn views(&self) -> &[ReportedView] {
+        &self.views
+    }
+
+    /// Why nothing of this one counts.
+    pub(crate) fn failure(&self, vantage: VantageId) -> Option<&Missing> {
+        let dropped = self.dropped.iter().find(|one| one.vantage == vantage).map(|one| &one.why);
+        dropped.or_else(|| self.missing.iter().find(|one| one.vantage == vantage).map(|one| &one.why))
+    }
+
+    /// Whether this one has answered, or failed to, before the end.
+    pub(crate) fn has_heard(&self, index: usize) -> bool {
+        self.heard.get(index) == Some(&true)
+    }
+
     pub(crate) fn into_report(self, policy: &'static str, verdict: Verdict, elapsed: Duration) -> Report {
         Report {
             policy,
             verdict,
             own_word: None,
+            mirrors: None,
             elapsed,
             evidence: self.evidence,
             views: self.views,

@@ -50,6 +50,8 @@ pub(crate) struct Channel {
     verifier: Arc<PinVerifier>,
     connector: TlsConnector,
     idle: Mutex<Vec<Connection>>,
+    /// The shortest handshake so far: in TLS 1.3 one round trip, and the work of both ends.
+    handshake: Mutex<Option<Duration>>,
 }
 
 impl Channel {
@@ -57,7 +59,8 @@ impl Channel {
         let verifier = PinVerifier::new(url.pin());
         let config = verifier.client_config().map_err(|error| Missing::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(config));
-        Ok(Self { url, plain: false, verifier, connector, idle: Mutex::new(Vec::new()) })
+        let (idle, handshake) = (Mutex::new(Vec::new()), Mutex::new(None));
+        Ok(Self { url, plain: false, verifier, connector, idle, handshake })
     }
 
     /// The same over plain HTTP: nothing that comes back is the node's unless it is signed or sealed.
@@ -87,6 +90,11 @@ impl Channel {
             Ok((head.status.as_u16(), body))
         };
         self.within(deadline, exchange).await
+    }
+
+    /// The shortest handshake so far.
+    pub(crate) fn shortest_handshake(&self) -> Option<Duration> {
+        *self.handshake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The vantage id that the last handshake was verified against.
@@ -213,8 +221,15 @@ impl Channel {
             }
             Host::Address(address) => ServerName::from(*address),
         };
+        let begun = Instant::now();
         let stream = self.connector.connect(name, stream).await.map_err(|error| self.tls_failure(&error))?;
+        self.note_handshake(begun.elapsed());
         Ok(Box::new(stream))
+    }
+
+    fn note_handshake(&self, took: Duration) {
+        let mut shortest = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
+        *shortest = Some(shortest.map_or(took, |before| before.min(took)));
     }
 
     fn tls_failure(&self, error: &std::io::Error) -> Missing {

@@ -19,6 +19,8 @@ pub struct Report {
     pub verdict: Verdict,
     /// How the user's own word bore on it, where the user gave one.
     pub own_word: Option<Touched>,
+    /// Which mirrors of the federation were asked, where there was one to ask.
+    pub mirrors: Option<AskedMirrors>,
     /// How long it took.
     pub elapsed: Duration,
     /// What it was decided from, the own look included.
@@ -37,6 +39,17 @@ pub struct Report {
     pub missing: Vec<MissingView>,
     /// Pairs of signed views that prove a vantage point's lie.
     pub proofs: Vec<Contradiction>,
+}
+
+/// The federation's part in a check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedMirrors {
+    /// The mirrors that were asked, in the order of asking.
+    pub asked: Vec<VantageId>,
+    /// Whether their answers disagreed, so that all that were drawn were asked.
+    pub disagreed: bool,
+    /// Nobody was asked: the name or address is not the public's, and strangers need not know it.
+    pub is_private: bool,
 }
 
 /// A host key of an SSH server, judged by itself.
@@ -163,6 +176,11 @@ impl Report {
         }
         if let (Some(report), false) = (report.as_object_mut(), self.notaries.is_empty()) {
             report.insert("notaries".into(), self.notaries.iter().map(|notary| self.notary_to_json(notary)).collect());
+        }
+        if let (Some(report), Some(mirrors)) = (report.as_object_mut(), &self.mirrors) {
+            let AskedMirrors { asked, disagreed, is_private } = mirrors;
+            let shown = json!({ "asked": asked, "disagreed": disagreed, "private": is_private });
+            report.insert("mirrors".into(), shown);
         }
         if let (Some(report), false) = (report.as_object_mut(), self.peers.is_empty() && self.hubs.is_empty()) {
             report.insert("peers".into(), self.peers.iter().map(|peer| self.peer_to_json(peer)).collect());

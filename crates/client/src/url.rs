@@ -77,6 +77,11 @@ impl FromStr for VantageName {
 }
 
 impl VantageUrl {
+    /// What answers there, under this pin.
+    pub fn at(host: Host, port: u16, pin: VantageId) -> Self {
+        Self { host, port, pin: Some(pin) }
+    }
+
     /// Its host.
     pub fn host(&self) -> &Host {
         &self.host

@@ -20,11 +20,13 @@ macro_rules! hex_bytes {
 
         impl $name {
             /// From the raw bytes.
+            #[inline]
             pub const fn from_bytes(bytes: [u8; $len]) -> Self {
                 Self(bytes)
             }
 
             /// The raw bytes.
+            #[inline]
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }

@@ -9,6 +9,7 @@ mod text;
 mod accepted;
 mod dns;
 mod dns_name;
+mod edge_vote;
 mod evidence;
 mod history;
 mod host_key;
@@ -35,6 +36,7 @@ pub use dns::{
     MAX_DNS_RECORDS, MAX_IGNORED, Record, Tlsa, parse_ca_auth,
 };
 pub use dns_name::{BadDnsName, DnsName};
+pub use edge_vote::{CastView, EdgeOutcome, EdgeVote, LEAST_EDGES, LEAST_NETWORKS, MOST_OF_A_NETWORK};
 pub use evidence::{Asked, AskedHub, Evidence, PeerTestimony, Testimony};
 pub use history::{Authority, CONTINUITY, History, MAX_AUTHORITY, MAX_NETWORKS, MAX_SPANS, MAX_TURNS, Timespan, Turn};
 pub use host_key::{BadHostKeyKind, HostKey, HostKeyKind, LONGEST_HOST_KEY};
@@ -44,7 +46,7 @@ pub use notary::{Md5Span, NotaryTestimony};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa, Starttls};
 pub use old_rows::{with_old_rows, with_old_rows_side_by_side};
 pub use plain::plainly;
-pub use policy::{BadShare, Condition, Policy, Share, compare, least_asked};
+pub use policy::{BadShare, Condition, Policy, Share, Variation, compare, least_asked};
 pub use record_kind::{BadRecordKind, RecordKind};
 pub use resolution::{DnsTestimony, JudgedAnswer, NameRule, NameVerdict, Resolution, SetAgreement, Told};
 pub use rows::LegacyRow;

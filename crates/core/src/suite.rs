@@ -12,6 +12,12 @@ pub trait Suite: Send + Sync {
     /// `point` (SEC 1 uncompressed, 65 bytes).
     fn verify_p256(&self, point: &[u8], message: &[u8], signature: &[u8]) -> bool;
 
+    /// Whether `signature` is an RSASSA-PKCS1-v1_5 SHA-256 signature (RFC 8017 section 8.2) of `message` by `key`, a DER
+    /// RSAPublicKey of 2048 bits or more. A suite that knows no RSA refuses all.
+    fn verify_rsa_pkcs1(&self, _key: &[u8], _message: &[u8], _signature: &[u8]) -> bool {
+        false
+    }
+
     /// Whether `signature` is an RSA-PSS signature (RFC 8017, SHA-256, MGF1 with SHA-256, salt of 32 bytes) of `message` by
     /// `key` (RSAPublicKey, DER). How large a key may be is the caller's to judge.
     fn verify_rsa_pss(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool;

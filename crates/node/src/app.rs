@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parallax_store::SqliteStore;
 
+use crate::bootstrap::BootstrapFiles;
 use crate::channels::Channels;
 use crate::clock::Clock;
 use crate::descriptor::Description;
@@ -40,6 +41,7 @@ pub(crate) struct App {
     /// Whether the store is well: asked of it once for all who want to know.
     pub(crate) store_health: Arc<SingleFlight<(), bool>>,
     pub(crate) description: Description,
+    pub(crate) bootstrap: BootstrapFiles,
     pub(crate) views: Arc<Views>,
     pub(crate) mirrors: Arc<Mirrors>,
     /// `None` where this node is no hub.

@@ -14,6 +14,7 @@ use parallax_store::{HistoryStore, SqliteStore};
 use tokio::net::TcpListener;
 
 use crate::app::{App, Shared, health_holds};
+use crate::bootstrap::BootstrapFiles;
 use crate::channels::{Channels, Health, KeyDirectories, View};
 use crate::chores;
 use crate::clock::Clock;
@@ -301,6 +302,7 @@ async fn build(
     Ok(App {
         store_health: Arc::new(SingleFlight::new(health_holds, 1)),
         description: description.map_err(IdentityError::from)?,
+        bootstrap: BootstrapFiles::new(&settings.data),
         views,
         mirrors,
         hub,

@@ -68,6 +68,7 @@ fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
         ("/v1/channels", Counted::Yes, post(channel)),
         ("/v1/messages", Counted::Yes, post(message)),
         ("/v1/peer", Counted::Yes, get(peer)),
+        ("/v1/bootstrap", Counted::Yes, get(bootstrap)),
         ("/healthz", Counted::No, get(health)),
         ("/readyz", Counted::No, get(ready)),
         ("/metrics", Counted::Yes, get(metrics)),
@@ -268,6 +269,14 @@ async fn report(
 async fn ping(listener: Option<Extension<Listener>>) -> Result<StatusCode, Problem> {
     over_tls(listener)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Signed by its publishers: by which way it comes does not matter.
+async fn bootstrap(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    match app.bootstrap.read().await {
+        Some(file) => Ok(typed("application/json", file)),
+        None => Err(Problem::new(StatusCode::NOT_FOUND, "not-found", "this node publishes no bootstrap file")),
+    }
 }
 
 async fn channel(

@@ -8,6 +8,7 @@ mod failure;
 mod kept;
 mod lines;
 mod logs;
+mod mirrors;
 mod output;
 mod own_keys;
 mod picture;
@@ -24,6 +25,10 @@ use clap::Parser as _;
 
 use args::{Cli, Command};
 use failure::Failure;
+
+/// Looks, views and simulations spend a tenth of their time on memory less than with the system's.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let status = match Cli::try_parse() {

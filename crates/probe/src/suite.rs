@@ -33,6 +33,12 @@ impl Suite for AwsLc {
                 .is_ok()
     }
 
+    fn verify_rsa_pkcs1(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        signature::UnparsedPublicKey::new(&signature::RSA_PKCS1_2048_8192_SHA256, key)
+            .verify(message, signature)
+            .is_ok()
+    }
+
     fn verify_rsa_pss(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         signature::UnparsedPublicKey::new(&signature::RSA_PSS_2048_8192_SHA256, key).verify(message, signature).is_ok()
     }
@@ -137,20 +143,6 @@ mod tests {
     }
 
     #[test]
-    fn rsa_pss_signatures() {
-        use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
-        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
-        let mut good = vec![0; pair.public_modulus_len()];
-        pair.sign(&signature::RSA_PSS_SHA256, &Random::new(), b"message", &mut good).unwrap();
-        let key = pair.public_key().as_ref();
-        assert!(AwsLc.verify_rsa_pss(key, b"message", &good));
-        assert!(!AwsLc.verify_rsa_pss(key, b"massage", &good));
-        assert!(!AwsLc.verify_rsa_pss(&key[1..], b"message", &good));
-        pair.sign(&signature::RSA_PKCS1_SHA256, &Random::new(), b"message", &mut good).unwrap();
-        assert!(!AwsLc.verify_rsa_pss(key, b"message", &good), "another padding");
-    }
-
-    #[test]
     fn what_is_sealed_opens_whole_or_not_at_all() {
         // RFC 8439 section 2.8.2.
         let key: [u8; 32] = std::array::from_fn(|index| 0x80 + index as u8);
@@ -184,5 +176,26 @@ mod tests {
         let compressed: Vec<u8> = [2 + (point[64] & 1)].iter().chain(&point[1..33]).copied().collect();
         assert!(!AwsLc.verify_p256(&compressed, b"message", good.as_ref()));
         assert!(!AwsLc.verify_p256(&[], b"message", &[]));
+    }
+
+    #[test]
+    fn rsa_signatures() {
+        use aws_lc_rs::rsa::{KeyPair, KeySize};
+        use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PSS_SHA256, RSA_PSS_SHA512};
+        let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+        let key = pair.public_key().as_ref();
+        let sign = |padding: &'static dyn signature::RsaEncoding| {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(padding, &Random::new(), b"message", &mut signature).unwrap();
+            signature
+        };
+        let (pkcs1, pss) = (sign(&RSA_PKCS1_SHA256), sign(&RSA_PSS_SHA256));
+        assert!(AwsLc.verify_rsa_pkcs1(key, b"message", &pkcs1) && AwsLc.verify_rsa_pss(key, b"message", &pss));
+        assert!(!AwsLc.verify_rsa_pkcs1(key, b"message", &pss) && !AwsLc.verify_rsa_pss(key, b"message", &pkcs1));
+        assert!(!AwsLc.verify_rsa_pss(&key[1..], b"message", &pss));
+        assert!(!AwsLc.verify_rsa_pkcs1(key, b"massage", &pkcs1) && !AwsLc.verify_rsa_pss(key, b"massage", &pss));
+        let (pkcs1, pss) = (sign(&RSA_PKCS1_SHA384), sign(&RSA_PSS_SHA512));
+        assert!(!AwsLc.verify_rsa_pkcs1(key, b"message", &pkcs1) && !AwsLc.verify_rsa_pss(key, b"message", &pss));
+        assert!(!AwsLc.verify_rsa_pkcs1(&[], b"message", &pkcs1) && !AwsLc.verify_rsa_pss(&[], b"message", &pss));
     }
 }

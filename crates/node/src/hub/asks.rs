@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::{HubRole, Machine, ToAsker, is_sooner, read_run, refused};
 use crate::channels::{Caller, failure};
-use crate::mirror::Chance;
+use parallax_client::Chance;
 
 /// How long the networks of a name are looked for; without, only its name is bounded.
 const FINDING: Duration = Duration::from_secs(1);
@@ -35,9 +35,10 @@ impl HubRole {
     /// `ask`: over a connection each answer is a push under the question's id, else all are returned.
     pub(super) async fn ask(self: &Arc<Self>, caller: &Caller, run: Run) -> Result<Value, Value> {
         let ask: Ask = read_run(run)?;
+        let asker = VantageId::from(caller.key.id());
+        self.step(|hub, now| hub.may_look_up(asker, now))?.map_err(|why| refused(&why))?;
         let target = self.target(&ask.service).await?;
         let (tell, mut told) = mpsc::unbounded_channel();
-        let asker = VantageId::from(caller.key.id());
         let asking = Asking { asker, ask, target, sight: Sight::Everybody };
         let ask = self.take_up(asking, tell, caller.connection)?;
         let withdrawn = Withdrawn { role: self, ask, over: caller.connection };

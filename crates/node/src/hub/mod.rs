@@ -27,7 +27,7 @@ use tokio::sync::{Notify, mpsc};
 use self::rows::Rows;
 use crate::app::Shared;
 use crate::channels::{Caller, Channels, failure};
-use crate::mirror::Chance;
+use parallax_client::Chance;
 
 /// While the clock stands wrong, it is read again after this time.
 const CLOCK_AGAIN: Duration = Duration::from_secs(1);

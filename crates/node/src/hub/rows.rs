@@ -17,7 +17,7 @@ use rand_core::Rng as _;
 use tokio::sync::mpsc;
 
 use crate::clock::Clock;
-use crate::mirror::Chance;
+use parallax_client::Chance;
 
 const NAMESPACE: &str = "hub-views";
 

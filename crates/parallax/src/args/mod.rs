@@ -36,7 +36,10 @@ pub(crate) use history::HistoryArgs;
 pub(crate) use key::{
     CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
 };
-pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorStatusArgs, OwnNodeArgs};
+pub(crate) use mirror::{
+    MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,
+    MirrorRefreshArgs, MirrorStatusArgs, OwnNodeArgs,
+};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use peer::PeerArgs;
 pub(crate) use resolve::ResolveArgs;
@@ -44,7 +47,7 @@ pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
 pub(crate) use shell::ShellArgs;
-pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimWorldsArgs};
+pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimTrustArgs, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
@@ -98,7 +101,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
-    /// Take part in the federation of mirrors with your node
+    /// The federation of mirrors: ask it, or take part with your node
     Mirror(MirrorArgs),
     /// Make keys, and say which may open channels at your node
     Key(KeyArgs),

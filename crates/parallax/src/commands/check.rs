@@ -9,6 +9,7 @@ use parallax_client::{
 };
 use parallax_core::{Decision, DnsName, ServiceId};
 
+use super::federation::Federated;
 use super::{block_on, looking, mail, many, notaries, settings};
 use crate::accepted::AcceptedList;
 use crate::args::CheckArgs;
@@ -28,13 +29,18 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let rule = rule(&subject, &settings)?;
     logs::start("error")?;
     block_on(async {
-        let checker = checker(args.trust_first, names, &settings).await?.wait_for_all(args.wait_for_all).build();
+        let Ready { builder, federated, .. } = ready(args.trust_first, names, &settings).await?;
+        let checker = builder.wait_for_all(args.wait_for_all).build();
         let ruled = under(&checker, rule);
-        match subject {
+        let status = match subject {
             Subject::One(service) => one(args, &ruled, &service).await,
             Subject::Mail(domain, port) => mail::run(args, &ruled, &domain, port).await,
             Subject::Many => many::run(args, &checker, &settings).await,
+        };
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
         }
+        status
     })
 }
 
@@ -50,6 +56,14 @@ fn rule<'a>(subject: &Subject, settings: &'a Settings) -> Result<&'a CheckSettin
 /// The checker under the rule of whatever is checked.
 pub(super) fn under(checker: &Checker, rule: &CheckSettings) -> Checker {
     checker.under(rule.policy.clone(), rule.replies)
+}
+
+/// What checks, and whom it draws from where nobody else is asked.
+pub(super) struct Ready {
+    pub(super) builder: CheckerBuilder,
+    /// The hubs whose peers it asks, pinned.
+    pub(super) hubs: Vec<VantageUrl>,
+    pub(super) federated: Option<Federated>,
 }
 
 /// What is to be checked.
@@ -80,6 +94,12 @@ async fn one(args: &CheckArgs, checker: &Checker, service: &ServiceId) -> Result
 
 /// Where the user's own word outweighs a distrust, that is said beside the verdict, whatever form it is printed in.
 pub(super) fn warn_of_own_word(report: &Report) {
+    if report.mirrors.as_ref().is_some_and(|mirrors| mirrors.is_private) {
+        output::say(&format!(
+            "{} is not the public's: strangers are not asked about it; name a vantage point of your own network with --vantage",
+            report.service()
+        ));
+    }
     let Some(touched) = report.own_word.as_ref().filter(|touched| touched.holds) else { return };
     if touched.without.decision == Decision::Distrusted {
         output::say(&format!(
@@ -103,21 +123,8 @@ pub(super) fn parse_names(given: &[String]) -> Result<Vec<VantageName>, Failure>
     given.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
-/// What will ask these vantage points, or those of the list.
-pub(super) async fn checker(
-    trust_first: bool,
-    names: Vec<VantageName>,
-    settings: &Settings,
-) -> Result<CheckerBuilder, Failure> {
-    checker_and_hubs(trust_first, names, settings).await.map(|(builder, _)| builder)
-}
-
-/// The same, with the hubs among them.
-pub(super) async fn checker_and_hubs(
-    trust_first: bool,
-    names: Vec<VantageName>,
-    settings: &Settings,
-) -> Result<(CheckerBuilder, Vec<VantageUrl>), Failure> {
+/// What will ask these vantage points, or those of the list, or else mirrors of the federation.
+pub(super) async fn ready(trust_first: bool, names: Vec<VantageName>, settings: &Settings) -> Result<Ready, Failure> {
     let prober = looking::prober(&settings.look, settings.check.timeout)?;
     let accepted = AcceptedList::read(&settings.accepted_file()).map_err(Failure::usage)?;
     let mut builder = Checker::builder(prober)
@@ -132,6 +139,13 @@ pub(super) async fn checker_and_hubs(
     }
     let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
     let Chosen { urls, hubs, notaries } = chosen(names, &list)?;
+    let mut federated = None;
+    if urls.is_empty() && hubs.is_empty() && notaries.is_empty() {
+        federated = Federated::load(settings)?;
+    }
+    if let Some(federated) = &federated {
+        builder = builder.federation(federated.federation());
+    }
     for vantage in vantages(trust_first, urls, &list, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
@@ -140,7 +154,8 @@ pub(super) async fn checker_and_hubs(
         let key = own_keys::read_or_make(&settings.key_file())?;
         builder = builder.hub(Arc::new(HubVantage::new(hub.clone(), key).map_err(Failure::usage)?));
     }
-    Ok((notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary)), hubs))
+    builder = notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary));
+    Ok(Ready { builder, hubs, federated })
 }
 
 /// Whom to ask.
@@ -245,6 +260,7 @@ pub(super) fn shown(report: &Report) -> Shown<'_> {
         dropped: report.dropped.iter().map(|one| failure(&one.label, &one.why)).collect(),
         missing: missing.iter().map(|one| failure(&one.label, &one.why)).collect(),
         not_needed: not_needed.iter().map(|one| one.label.clone()).collect(),
+        mirrors: report.mirrors.as_ref(),
         elapsed: report.elapsed,
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod export;
+mod federation;
 pub(crate) mod history;
 pub(crate) mod import;
 pub(crate) mod key;

@@ -227,6 +227,7 @@ mod tests {
             dropped: vec![],
             missing,
             not_needed: vec![],
+            mirrors: None,
             elapsed: Duration::from_millis(310),
         };
         anstream::adapter::strip_str(&render(&shown, peers, NOW)).to_string()

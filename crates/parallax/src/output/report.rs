@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use parallax_client::AskedMirrors;
 use parallax_core::{
     Agreement, CaId, Decision, Fingerprint, History, Look, Met, NotaryTestimony, Observation, Rule, ServiceId,
     Starttls, Timestamp, VantageId, Verdict, Word,
@@ -39,6 +40,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) missing: Vec<ShownFailure>,
     /// Who was not waited for: the verdict stood without them.
     pub(crate) not_needed: Vec<String>,
+    /// Which mirrors of the federation were asked, where there was one to ask.
+    pub(crate) mirrors: Option<&'a AskedMirrors>,
     /// How long it took.
     pub(crate) elapsed: Duration,
 }
@@ -137,9 +140,22 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
         text.push('\n');
         text.push_str(&wrap("", &format!("Not waited for, as the verdict stood without: {}", labels.join(", "))));
     }
+    push_mirrors(&mut text, shown);
     text.push('\n');
     text.push_str(&conclusion(shown));
     text
+}
+
+fn push_mirrors(text: &mut String, shown: &Shown<'_>) {
+    let Some(AskedMirrors { asked, disagreed, .. }) = shown.mirrors.filter(|mirrors| !mirrors.asked.is_empty()) else {
+        return;
+    };
+    let more = if *disagreed { " Their answers disagreed, so more than the first were asked." } else { "" };
+    text.push('\n');
+    text.push_str(&wrap(
+        "",
+        &format!("{} mirrors of the federation were asked, drawn for this service and day.{more}", asked.len()),
+    ));
 }
 
 /// One line for one of many: verdict, rule, service.

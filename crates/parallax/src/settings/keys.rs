@@ -114,6 +114,10 @@ pub(crate) const MIRROR_MAX_AGE: Key = key("mirror.max_age_secs", "PARALLAX_MIRR
 pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MIRROR_CLIENTS", "", "");
 /// What quizzes ask for besides the names of clients.
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
+/// Whether mirrors are told, after a check, what the others answered.
+pub(crate) const MIRROR_REPORTS: Key = key("mirror.reports", "PARALLAX_MIRROR_REPORTS", "--no-reports", "");
+/// How old the list of mirrors gets before it is asked for again.
+pub(crate) const MIRROR_REFRESH: Key = key("mirror.refresh_secs", "PARALLAX_MIRROR_REFRESH", "", "");
 
 /// Whether any key may open a channel.
 pub(crate) const CHANNEL_OPEN: Key = key("channel.open", "PARALLAX_CHANNEL_OPEN", "", "");
@@ -159,6 +163,8 @@ pub(crate) const ALL: &[&Key] = &[
     &MIRROR_MAX_AGE,
     &MIRROR_CLIENTS,
     &MIRROR_POPULAR,
+    &MIRROR_REPORTS,
+    &MIRROR_REFRESH,
     &CHANNEL_OPEN,
     &CHANNEL_LIFETIME,
     &CHANNEL_IDLE,

@@ -22,8 +22,8 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::{File, domain_key};
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS, SCAN_EVERY,
-    SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS,
+    SCAN_EVERY, SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
@@ -68,6 +68,8 @@ pub(crate) struct Settings {
     pub(crate) serve: ServeSettings,
     /// How a node takes part in the federation.
     pub(crate) mirror: MirrorSettings,
+    /// How a user's checks ask the federation.
+    pub(crate) federation: FederationSettings,
     /// Who gets a channel from a node.
     pub(crate) channel: ChannelSettings,
     /// The configuration file, there or not.
@@ -134,6 +136,18 @@ pub(crate) struct ServeSettings {
     pub(crate) scan_every: Option<Duration>,
 }
 
+/// How a user's checks ask the federation.
+#[derive(Debug, PartialEq)]
+pub(crate) struct FederationSettings {
+    /// Whether mirrors are told, after a check, what the others answered.
+    pub(crate) reports: bool,
+    /// How old the list gets before it is asked for again after a check; `None` never.
+    pub(crate) refresh: Option<Duration>,
+}
+
+/// How old the list of mirrors gets.
+const DEFAULT_REFRESH: Duration = Duration::from_secs(86_400);
+
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_LISTEN_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8443);
 
@@ -160,9 +174,26 @@ impl Settings {
         let serve = resolve_serve(&mut layers, env)?;
         let mirror = resolve_mirror(&mut layers)?;
         let channel = resolve_channel(&mut layers)?;
+        let federation = FederationSettings {
+            reports: layers.pick(&keys::MIRROR_REPORTS, true)?,
+            refresh: Some(layers.pick(&keys::MIRROR_REFRESH, Secs(DEFAULT_REFRESH))?.0).filter(|age| !age.is_zero()),
+        };
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
         let (shown, flags) = (layers.into_shown(), flags.to_vec());
-        Ok(Self { check, domains, look, shell, serve, mirror, channel, file: path, file_found, shown, flags })
+        Ok(Self {
+            check,
+            domains,
+            look,
+            shell,
+            serve,
+            mirror,
+            federation,
+            channel,
+            file: path,
+            file_found,
+            shown,
+            flags,
+        })
     }
 
     /// How a check of this host decides: as the nearest domain says, else as for all.
@@ -186,6 +217,11 @@ impl Settings {
     /// The list of vantage points beside the configuration.
     pub(crate) fn vantages_file(&self) -> PathBuf {
         self.file.with_file_name("vantages.toml")
+    }
+
+    /// The mirrors of the federation that this user knows, beside the configuration.
+    pub(crate) fn mirrors_file(&self) -> PathBuf {
+        self.file.with_file_name("mirrors.json")
     }
 
     /// The user's own key, beside the configuration.

@@ -36,8 +36,13 @@ pub(crate) fn run(args: &ShellArgs, config: Option<&Path>) -> Result<u8, Failure
     let (rules, settings) = Rules::load(config, args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let (checker, hubs) = check::checker_and_hubs(args.trust_first, names, &settings).await?;
-        Shell::new(checker.wait_for_all(true).build(), Lending::new(hubs), rules, settings)?.run().await
+        let check::Ready { builder, hubs, federated } = check::ready(args.trust_first, names, &settings).await?;
+        let checker = builder.wait_for_all(true).build();
+        let ended = Shell::new(checker.clone(), Lending::new(hubs), rules, settings)?.run().await;
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
+        }
+        ended
     })
 }
 
