@@ -120,6 +120,7 @@ impl PeerEye {
             dns: seen.dns,
             now: seen.now,
             history: Vec::new(),
+            kept_since: None,
             authority: Vec::new(),
         }
     }

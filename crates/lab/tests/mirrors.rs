@@ -165,6 +165,13 @@ async fn row_7_a_silent_mirror_is_hedged_and_the_first_three_usable_answers_coun
     assert!(now_asked.starts_with(&drawn) && (4..=5).contains(&now_asked.len()), "{now_asked:?}");
     assert!(report.views.iter().all(|view| view.vantage != drawn[1]));
 
+    // Nor does the default policy wait for it, though no memory is long yet.
+    let builder = world.lab.federated(world.lab.address(USER, 1), Federation::new(&world.known).with_reports(false));
+    let begun = Instant::now();
+    let report_by_default = builder.unwrap().timeout(PATIENCE).build().report(&world.service).await;
+    assert_eq!(report_by_default.verdict.decision, Decision::Trusted, "{:?}", report_by_default.verdict);
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+
     // It is noted, counts as dead when it was silent three times, and is drawn all the same: silence rolls no dice again.
     patient.settle(PATIENCE).await;
     let noted = federation.take_noted();

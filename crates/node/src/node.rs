@@ -32,6 +32,7 @@ use crate::listen::{Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
 use crate::mirror::{Mirrors, Tools as MirrorTools};
+use crate::operator::{OPERATOR_SOCKET, OperatorSocket};
 use crate::router::router;
 use crate::scan;
 use crate::settings::{NodeLimits, NodeSettings};
@@ -105,6 +106,7 @@ impl Node {
             channels.await;
             drop(under_way);
         });
+        node.serve_operator();
         let app = Arc::clone(&node.app);
         tokio::spawn(async move {
             if let Some(legacy) = &app.legacy {
@@ -141,6 +143,17 @@ impl Node {
             tokio::spawn(accept_loop(serving, listener, Some(tls)));
         }
         Ok(())
+    }
+
+    /// A node works without: nothing but its operator's commands needs it.
+    fn serve_operator(&self) {
+        match OperatorSocket::open(self.data.path()) {
+            Ok(socket) => drop(tokio::spawn(socket.serve(Arc::clone(&self.app)))),
+            Err(error) => {
+                let path = self.data.path().join(OPERATOR_SOCKET);
+                tracing::warn!(%error, path = %path.display(), "no socket for the operator's commands");
+            }
+        }
     }
 
     /// Where HTTP is served.
@@ -264,6 +277,7 @@ async fn build(
     shared.metrics.server_certificate_end.set(shared.identity.server_not_after().unix_secs());
     let metrics = Arc::clone(&shared.metrics);
     let histories = Arc::new(Histories::new(Arc::clone(&store), metrics, settings.limits.memory_bytes));
+    histories.begin(shared.clock.now()?).await?;
     let looks = Arc::new(looks(&settings.limits, &shared, &histories, &prober));
     let again = Again::new();
     let views =

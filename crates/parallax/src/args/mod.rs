@@ -38,7 +38,7 @@ pub(crate) use key::{
 };
 pub(crate) use mirror::{
     MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,
-    MirrorRefreshArgs, MirrorStatusArgs, OwnNodeArgs,
+    MirrorRefreshArgs, MirrorRemoveArgs, MirrorStatusArgs, OwnNodeArgs,
 };
 pub(crate) use observe::ObserveArgs;
 pub(crate) use peer::PeerArgs;

@@ -15,6 +15,7 @@ mod looking;
 mod mail;
 mod many;
 pub(crate) mod mirror;
+mod mirror_remove;
 mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;

@@ -44,7 +44,7 @@ impl Plan {
     pub fn of(visits: u64, asked: &[u8], seed: u64) -> Self {
         let mut attacks = Vec::new();
         for (place, asked) in asked.iter().enumerate() {
-            let kinds = if place == 0 { Self::attacks() } else { Self::main_attacks() };
+            let kinds = if place == 0 { Self::attacks() } else { Self::attacks_for_all() };
             attacks.extend(kinds.into_iter().map(|attack| Cell { asked: *asked, attack: Some(attack) }));
         }
         let honest = (visits / 2 / asked.len().max(1) as u64).max(1);
@@ -60,11 +60,16 @@ impl Plan {
     }
 
     /// The attacks that are looked at for every number of asked.
+    fn attacks_for_all() -> Vec<Attack> {
+        Self::main_attacks().into_iter().chain([Self::ONE_LIAR]).collect()
+    }
+
+    /// Attacks without liars, with the user as their victim.
     pub fn main_attacks() -> Vec<Attack> {
         let near = [Attack::NearMe { resolver: false }, Attack::NearMe { resolver: true }, Attack::Resolver];
         let hijacks = Self::CAPTURED.iter().filter(|captured| **captured > 0);
         let hijacks = hijacks.map(|captured| Attack::Hijack { captured: *captured, with_me: true });
-        near.into_iter().chain(hijacks).chain([Attack::SubPrefix, Attack::NearServer, Self::ONE_LIAR]).collect()
+        near.into_iter().chain(hijacks).chain([Attack::SubPrefix, Attack::NearServer]).collect()
     }
 
     /// All attacks.
@@ -76,8 +81,7 @@ impl Plan {
         for share in [20, 40, 60] {
             for placement in Placement::ALL {
                 attacks.push(Attack::Flood { share, placement });
-                let liars = Helped::ALL.map(|helped| Attack::Liars { share, placement, helped });
-                attacks.extend(liars.into_iter().filter(|attack| *attack != Self::ONE_LIAR));
+                attacks.extend(Helped::ALL.map(|helped| Attack::Liars { share, placement, helped }));
             }
         }
         attacks

@@ -52,6 +52,9 @@ const SCALES: [Scale; 3] = [
     },
 ];
 
+/// Where fewer are asked, most are all but one: hardly any threshold has room.
+const FEWEST: u8 = 3;
+
 /// A panel for each number of asked; nothing where no threshold was put otherwise.
 pub(super) fn chart(results: &Results) -> Option<Chart> {
     let (policy, _) = ablated(results, Ablation::is_threshold)?;
@@ -63,7 +66,7 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
         title: format!("What stricter thresholds win and lose in world {}", results.world),
         across: "honest visits undecided, %".into(),
         up: "missed (trusted), % of attacks".into(),
-        panels: numbers_asked(results).into_iter().map(panel).collect(),
+        panels: numbers_asked(results).into_iter().filter(|asked| *asked >= FEWEST).map(panel).collect(),
         notes: vec![
             "New CA waits, from left to right: 0, 12, 24, 48, 72 (as it is), 120 and 168 hours; missed are attackers in front \
              of the server."
@@ -80,6 +83,8 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
 }
 
 fn curve(results: &Results, policy: &str, scale: &Scale, asked: u8) -> Curve {
+    // That three of three vouch is no threshold.
+    let possible = |step: &&Option<Ablation>| asked > 3 || **step != Some(Ablation::Threshold(Threshold::ThreeMetMyCa));
     let point = |step: &Option<Ablation>| {
         let visits = honest(results, policy, *step, asked);
         let wanted = |kind: &Kind| {
@@ -91,5 +96,5 @@ fn curve(results: &Results, policy: &str, scale: &Scale, asked: u8) -> Curve {
         let Proportion { share, low, high, .. } = Proportion::new(attacked.trusted, attacked.visits);
         Some(Point { x: 100.0 * across, y: 100.0 * share?, low: 100.0 * low, high: 100.0 * high })
     };
-    Curve { name: scale.name.into(), points: scale.steps.iter().filter_map(point).collect() }
+    Curve { name: scale.name.into(), points: scale.steps.iter().filter(possible).filter_map(point).collect() }
 }
