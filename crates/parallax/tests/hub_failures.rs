@@ -63,7 +63,7 @@ fn ask(service: &str, replies: u32, max_age_secs: u32) -> Value {
     // A nonce of 32 bytes; the askers of these tests need no better one.
     let nonce = "A".repeat(43);
     json!({
-        "type": "ask", "service": service, "replies": replies, "deadline_ms": 30_000, "max_age_secs": max_age_secs,
+        "type": "ask", "service": service, "replies": replies, "deadline_ms": 20_000, "max_age_secs": max_age_secs,
         "nonce": nonce,
     })
 }
@@ -269,10 +269,20 @@ async fn remembered_views_do_not_go_beyond_the_number_asked_for() {
         peer.lies(&look, "a key").await.unwrap();
     }
     assert_eq!(counts(&asker.answer_to("1").await.unwrap()), ("complete", 6));
+    // Views are remembered once they are written, which nobody is told of. Peers that are asked meanwhile are silent.
     let mut other = world.asker(OTHER_ASKER).await;
-    let ended = other.asks("1", ask(SITE, 4, 300)).await.unwrap();
-    assert_eq!((counts(&ended), &ended["counts"]["cached"]), (("complete", 4), &json!(4)));
-    assert_eq!(other.pushed().len(), 4);
+    for attempt in 0..20 {
+        let mut run = ask(SITE, 4, 300);
+        run["deadline_ms"] = 300.into();
+        let ended = other.asks(&format!("attempt {attempt}"), run).await.unwrap();
+        let answers = other.pushed().len();
+        assert!(answers <= 4, "{answers} answers where 4 were wanted");
+        if ended["counts"]["cached"] == 4 {
+            assert_eq!((counts(&ended), answers), (("complete", 4), 4));
+            return;
+        }
+    }
+    panic!("what six peers saw is not remembered");
 }
 
 #[tokio::test]
@@ -286,7 +296,7 @@ async fn too_few_peers_do_not_make_it_wait_out_the_clock() {
     one.lies(&of_one, "a key").await.unwrap();
     two.lies(&of_two, "a key").await.unwrap();
     assert_eq!(counts(&asker.answer_to("1").await.unwrap()), ("nobody-left", 2));
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?} of 30 s", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?} of 20 s", begun.elapsed());
 }
 
 #[tokio::test]

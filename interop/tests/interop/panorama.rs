@@ -21,7 +21,8 @@ impl Walk {
         let data = user.home().join("hub");
         let listen = ["--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--data", data.to_str().unwrap()];
         let serve = [&["serve", "--role", "hub", "--allow-private"], &listen[..]].concat();
-        let hub = Node::started(&mut user.command(&serve), PathBuf::from("hub"));
+        // As the original's, it takes whoever comes.
+        let hub = Node::started(user.command(&serve).env("PARALLAX_CHANNEL_OPEN", "true"), PathBuf::from("hub"));
         Self { user, hub, site }
     }
 

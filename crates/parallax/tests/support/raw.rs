@@ -84,6 +84,8 @@ pub(crate) struct Raw {
     channel: ClientChannel,
     number: u8,
     replied: u32,
+    /// The hub has ended the channel or the connection.
+    has_ended: bool,
     /// What came while something else was waited for.
     pushes: VecDeque<Value>,
     answers: Vec<(String, Result<Value, Value>)>,
@@ -105,7 +107,7 @@ impl Raw {
         socket.send(Message::text(String::from_utf8(bytes).unwrap())).await.unwrap();
         let created = frame(&mut socket).await.expect("a channel");
         let channel = opening.created(created.as_bytes(), now()).unwrap();
-        Self { socket, channel, number, replied: 0, pushes: VecDeque::new(), answers: Vec::new() }
+        Self { socket, channel, number, replied: 0, has_ended: false, pushes: VecDeque::new(), answers: Vec::new() }
     }
 
     /// One that has attached.
@@ -119,8 +121,12 @@ impl Raw {
     /// Sends a request; with an id it will be answered.
     pub(crate) async fn send(&mut self, request_id: Option<&str>, run: Value) {
         let request_id = request_id.map(|text| text.parse().unwrap());
-        let (_, bytes) = self.channel.request(request_id.as_ref(), &Run::new(run).unwrap(), now()).unwrap();
-        self.socket.send(Message::text(String::from_utf8(bytes).unwrap())).await.unwrap();
+        let Ok((_, bytes)) = self.channel.request(request_id.as_ref(), &Run::new(run).unwrap(), now()) else {
+            self.has_ended = true;
+            return;
+        };
+        // Whether it is still there shows when the answer is waited for.
+        let _ = self.socket.send(Message::text(String::from_utf8(bytes).unwrap())).await;
     }
 
     /// Sends a request and waits for its answer: `return` or `error`.
@@ -135,6 +141,9 @@ impl Raw {
             if let Some(at) = self.answers.iter().position(|(id, _)| id == request_id) {
                 return self.answers.remove(at).1;
             }
+            if self.has_ended {
+                return Err("the hub has ended the channel".into());
+            }
             self.listen().await;
         }
     }
@@ -142,6 +151,7 @@ impl Raw {
     /// The next push.
     pub(crate) async fn push(&mut self) -> Value {
         while self.pushes.is_empty() {
+            assert!(!self.has_ended, "the hub has ended the channel");
             self.listen().await;
         }
         self.pushes.pop_front().unwrap()
@@ -183,12 +193,15 @@ impl Raw {
     }
 
     async fn listen(&mut self) {
-        let text = frame(&mut self.socket).await.expect("the connection goes on");
+        let Some(text) = frame(&mut self.socket).await else {
+            self.has_ended = true;
+            return;
+        };
         match self.channel.receive(text.as_bytes()).unwrap() {
             Incoming::Answer { answer, .. } => self.answers.push((answer.request_id.to_string(), answer.outcome)),
             Incoming::Push(Talk::Run { run, .. }) => self.pushes.push_back(run.into_value()),
             Incoming::Push(_) | Incoming::Pong { .. } => {}
-            Incoming::Told { told, .. } => panic!("{told:?}"),
+            Incoming::Told { .. } => self.has_ended = true,
         }
     }
 }
