@@ -29,7 +29,7 @@ pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Addresses, Day, Line, Popular, Region, Registry, Secs, Switch};
+use values::{Addresses, Day, Line, Millis, Popular, Region, Registry, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
