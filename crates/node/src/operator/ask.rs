@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1;
@@ -82,7 +83,7 @@ async fn exchange(stream: UnixStream, path: &str, body: Vec<u8>) -> Result<(bool
     };
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(said)?;
     let driver = tokio::spawn(connection);
-    let request = Request::post(path)
+    let request: Request<Full<Bytes>> = Request::post(path)
         .header(header::HOST, "operator")
         .header(header::CONTENT_TYPE, "application/json")
         .body(Full::<bytes::Bytes>::from(body))

@@ -30,7 +30,7 @@ pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Addresses, Day, Line, Millis, Popular, Region, Registry, Roles, Secs, Switch};
+use values::{ADay, Addresses, Day, Line, Millis, Popular, Region, Registry, Roles, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -300,8 +300,8 @@ fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsErr
     rules.retest_longest = rules.retest_longest.max(rules.retest_first);
     rules.most_ping = layers.pick(&keys::MIRROR_PING, Millis(rules.most_ping))?.0;
     rules.most_response = layers.pick(&keys::MIRROR_RESPONSE, Millis(rules.most_response))?.0;
-    rules.messages_a_day = number(layers.pick(&keys::MIRROR_MESSAGES, rules.messages_a_day as usize)?);
-    rules.visits_a_day = number(layers.pick(&keys::MIRROR_VISITS, rules.visits_a_day as usize)?);
+    rules.messages_a_day = layers.pick(&keys::MIRROR_MESSAGES, ADay(rules.messages_a_day))?.0;
+    rules.visits_a_day = layers.pick(&keys::MIRROR_VISITS, ADay(rules.visits_a_day))?.0;
     let Secs(quiz_max_age) = layers.pick(&keys::MIRROR_MAX_AGE, Secs(default.quiz_max_age))?;
     rules.clients_a_name = layers.pick(&keys::MIRROR_CLIENTS, default.rules.clients_a_name)?;
     let Popular(popular) = layers.pick(&keys::MIRROR_POPULAR, Popular(default.popular))?;
@@ -317,10 +317,6 @@ fn resolve_channel(layers: &mut Layers<'_>) -> Result<ChannelSettings, SettingsE
     rules.lifetime = lifetime;
     rules.limits.idle_secs = idle.as_secs();
     Ok(ChannelSettings { rules })
-}
-
-fn number(value: usize) -> u32 {
-    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {

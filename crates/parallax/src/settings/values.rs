@@ -142,6 +142,26 @@ impl Value for Secs {
     }
 }
 
+/// How many a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ADay(pub(crate) u32);
+
+impl Value for ADay {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let number = match raw {
+            Raw::Integer(number) => u32::try_from(*number).ok(),
+            Raw::Text(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        let number = number.filter(|number| (1..=1_000_000).contains(number));
+        number.map(Self).ok_or_else(|| "the value must be 1 to 1000000".to_string())
+    }
+
+    fn write(&self) -> String {
+        self.0.to_string()
+    }
+}
+
 /// What counts as a day: a real one, or less in a lab.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Day(pub(crate) Duration);
