@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
+mod channels;
 mod check;
 mod command;
 mod decide;
@@ -12,6 +13,7 @@ mod legacy;
 mod look;
 mod measure;
 mod million;
+mod mirrors;
 mod scan;
 mod sites;
 mod trust;
@@ -23,11 +25,13 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(sites::ARGUMENT) => return served(sites::serve),
+        Some(sites::FAR_ARGUMENT) => return served(sites::serve_far),
+        Some(channels::ARGUMENT) => return served(channels::serve),
         Some(sites::TARGETS_ARGUMENT) => return served(sites::serve_targets),
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check", "scan", "million", "trust"];
+    let known = ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "million", "trust"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -38,7 +42,9 @@ fn main() -> ExitCode {
         ("views", views::run),
         ("legacy", legacy::run),
         ("check", check::run),
+        ("mirrors", mirrors::run),
         ("scan", scan::run),
+        ("channels", channels::run),
         ("million", million::run),
         ("trust", trust::run),
     ] {

@@ -7,16 +7,19 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use parallax_core::{
-    Accepted, Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId, Touched,
-    VantageId, Verdict,
+    Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId, Touched,
+    VantageId, Verdict, least_asked,
 };
 use parallax_probe::Prober;
+use parallax_proto::hub::{DEFAULT_REPLIES, MOST_REPLIES};
 use parallax_proto::{DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::clock::now;
-use crate::gathered::{Answer, Failure, Gathered, Heard, Source};
+use crate::course::{Course, Ended};
+use crate::federation::Federation;
+use crate::gathered::{Answer, Failure, Source};
+use crate::hub::HubPoint;
 use crate::notary::OldNotary;
 use crate::report::{JudgedHostKey, Report};
 use crate::vantage::{Deadline, Missing, VantagePoint};
@@ -55,12 +58,16 @@ const LEAST_FOR_A_LOOK: Duration = Duration::from_millis(500);
 /// ```
 #[derive(Clone)]
 pub struct Checker {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
-struct Inner {
+#[derive(Clone)]
+pub(crate) struct Inner {
     prober: Prober,
     vantages: Vec<Source>,
+    federation: Option<Federation>,
+    hubs: Vec<Arc<dyn HubPoint>>,
+    tell_private: bool,
     policy: Policy,
     timeout: Duration,
     max_age: Duration,
@@ -68,7 +75,7 @@ struct Inner {
     waits_for_all: bool,
     public_roots: bool,
     own_word: OwnWord,
-    remembered: Mutex<Remembered>,
+    remembered: Arc<Mutex<Remembered>>,
 }
 
 /// Sets up a [`Checker`].
@@ -86,6 +93,30 @@ impl CheckerBuilder {
     /// Adds an old notary: the policies `quorum` and `majority` hear it, the others show it.
     pub fn notary(mut self, notary: OldNotary) -> Self {
         self.add(Source::Notary(Arc::new(notary)));
+        self
+    }
+
+    /// Draws from the mirrors of the federation for every check: three of different regions, networks and operators at
+    /// once, up to five where some are late or of no use, nine where answers disagree. They are asked besides the vantage
+    /// points that are added by hand, and told in the background what the others answered, unless
+    /// [`Federation::with_reports`] says no.
+    pub fn federation(mut self, federation: Federation) -> Self {
+        self.inner.federation = Some(federation);
+        self
+    }
+
+    /// Adds a hub, whose peers are asked. The policy `majority` counts each of them, the others the hub as one.
+    pub fn hub(mut self, hub: Arc<dyn HubPoint>) -> Self {
+        if self.inner.hubs.iter().all(|known| known.id() != hub.id()) {
+            self.inner.hubs.push(hub);
+        }
+        self
+    }
+
+    /// Whether hubs are asked about private names and addresses too: for labs and intranets. They are not when nothing is
+    /// set.
+    pub fn tell_private(mut self, tell: bool) -> Self {
+        self.inner.tell_private = tell;
         self
     }
 
@@ -114,7 +145,8 @@ impl CheckerBuilder {
         self
     }
 
-    /// Asks only this many of the vantage points, drawn at random, regions as different as possible.
+    /// Asks only this many of the vantage points, drawn at random, regions as different as possible; of a federation this
+    /// many at once, at most nine; and hubs together for as many peers' views ([`DEFAULT_REPLIES`] each when nothing is set).
     pub fn replies(mut self, replies: usize) -> Self {
         self.inner.replies = Some(replies);
         self
@@ -152,6 +184,9 @@ impl Checker {
             inner: Inner {
                 prober,
                 vantages: Vec::new(),
+                federation: None,
+                hubs: Vec::new(),
+                tell_private: false,
                 policy: Policy::default(),
                 timeout: DEFAULT_TIMEOUT,
                 max_age: DEFAULT_MAX_AGE,
@@ -159,9 +194,15 @@ impl Checker {
                 waits_for_all: false,
                 public_roots: true,
                 own_word: OwnWord::default(),
-                remembered: Mutex::default(),
+                remembered: Arc::default(),
             },
         }
+    }
+
+    /// The same checker under another rule, for a service that has one of its own: it asks the same vantage points, at
+    /// most `replies` of them, and remembers together with this one.
+    pub fn under(&self, policy: Policy, replies: Option<usize>) -> Checker {
+        Checker { inner: Arc::new(Inner { policy, replies, ..Inner::clone(&self.inner) }) }
     }
 
     /// Looks, asks, decides.
@@ -180,7 +221,11 @@ impl Checker {
     /// What everybody says, for those who decide themselves. Waits for all, or until the time is over. Nobody is asked
     /// about hosts at which the user accepts every key.
     pub async fn evidence(&self, service: &ServiceId) -> Evidence {
-        self.gather(service, None).await.evidence
+        let Ended { gathered, aftermath, .. } = Course::begin(self, service).run(None).await;
+        if let Some(aftermath) = aftermath {
+            aftermath.spawn();
+        }
+        gathered.evidence
     }
 
     pub(crate) fn prober(&self) -> &Prober {
@@ -195,15 +240,51 @@ impl Checker {
         self.inner.timeout
     }
 
+    pub(crate) fn own_word(&self) -> &OwnWord {
+        &self.inner.own_word
+    }
+
+    pub(crate) fn believes_public_roots(&self) -> bool {
+        self.inner.public_roots
+    }
+
+    pub(crate) fn federation(&self) -> Option<&Federation> {
+        self.inner.federation.as_ref()
+    }
+
+    /// How many mirrors are asked at once: what the user says, else `least` or what the policy can't do without.
+    pub(crate) fn mirrors_at_once(&self, least: usize) -> usize {
+        let needed = match &self.inner.policy {
+            Policy::Mpic => least_asked(now()),
+            Policy::Majority { min_views, .. } => *min_views,
+            Policy::Evidence { .. } | Policy::Quorum { .. } | Policy::Unanimous => least,
+        };
+        self.inner.replies.unwrap_or(needed.max(least))
+    }
+
     /// The verdict with all that led to it.
     pub async fn report(&self, service: &ServiceId) -> Report {
         let begun = Instant::now();
         let policy = &self.inner.policy;
         let early = Some(policy).filter(|_| !self.inner.waits_for_all);
-        let gathered = self.gather(service, early).await;
+        let Ended { gathered, mirrors, aftermath } = Course::begin(self, service).run(early).await;
         let verdict = policy.decide(&gathered.evidence, now());
         let (verdict, own_word) = self.weigh(&gathered.evidence, verdict);
-        Report { own_word, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
+        if let Some(aftermath) = aftermath {
+            // What the user answers for alone is nobody else's business.
+            let told = own_word.is_none();
+            let reached = gathered.evidence.local().now.address;
+            if told { aftermath.reporting(service, reached) } else { aftermath }.spawn();
+        }
+        Report { own_word, mirrors, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
+    }
+
+    /// Waits until mirrors of the federation have been told of the checks so far, or this time is over: for programs that
+    /// end after a check. No verdict waits for it.
+    pub async fn settle(&self, limit: Duration) {
+        if let Some(federation) = &self.inner.federation {
+            federation.settle(limit).await;
+        }
     }
 
     /// The host keys that my own look met in a report about an SSH service, each judged by itself. The user's own word
@@ -231,58 +312,26 @@ impl Checker {
         }
     }
 
-    /// Gathers until no answer could change the decision of `policy`; without one, until all are in or the time is over.
-    async fn gather(&self, service: &ServiceId, policy: Option<&Policy>) -> Gathered {
-        let inner = &self.inner;
-        let (started, begun, deadline) = (now(), Instant::now(), Deadline::within(inner.timeout));
-        let local = self.local_look(service, deadline);
-        let asks = inner.own_word.about(service).is_none_or(Accepted::asks_network);
-        let vantages = if asks { self.draw() } else { Vec::new() };
-        let mut answers = JoinSet::new();
-        for (index, source) in vantages.iter().enumerate() {
-            let service = service.clone();
-            match source.clone() {
-                Source::Viewing(vantage) => {
-                    let ask = Ask {
-                        inner: inner.clone(),
-                        vantage: vantage.clone(),
-                        service,
-                        local: local.clone(),
-                        begun,
-                        deadline,
-                    };
-                    answers.spawn(async move {
-                        let answer = ask.run().await;
-                        (index, answer.map(|answer| Heard::View(vantage, Box::new(answer))))
-                    });
-                }
-                Source::Notary(notary) => {
-                    answers.spawn(async move {
-                        let reply = notary.ask(&service, deadline).await;
-                        (index, reply.map(Heard::Notary).map_err(Failure::Missing))
-                    });
-                }
-            }
-        }
-        let local = local.await;
-        let mut evidence = Evidence::new(service.clone(), Look::clone(&local), started);
-        if !inner.public_roots {
-            evidence = evidence.without_public_roots();
-        }
-        let mut gathered = Gathered::new(evidence, &vantages);
-        while policy.is_none_or(|policy| !policy.is_settled(&gathered.evidence, &gathered.open(), now())) {
-            let Some(answer) = answers.join_next().await else { break };
-            // A task that panicked or was cancelled counts as silent.
-            if let Ok((index, answer)) = answer {
-                gathered.take(index, answer);
-            }
-        }
-        gathered.close(deadline);
-        gathered
+    pub(crate) fn hubs(&self) -> &[Arc<dyn HubPoint>] {
+        &self.inner.hubs
+    }
+
+    pub(crate) fn tells_private(&self) -> bool {
+        self.inner.tell_private
+    }
+
+    pub(crate) fn max_age(&self) -> Duration {
+        self.inner.max_age
+    }
+
+    /// How many views each hub is asked for: together as many as were wanted.
+    pub(crate) fn replies_each(&self) -> u16 {
+        let wanted = self.inner.replies.unwrap_or(usize::from(DEFAULT_REPLIES) * self.inner.hubs.len());
+        u16::try_from(wanted.div_ceil(self.inner.hubs.len().max(1))).unwrap_or(u16::MAX).clamp(1, MOST_REPLIES)
     }
 
     /// The own look, shared by everybody who has to compare with it; it ends with the deadline at the latest.
-    fn local_look(&self, service: &ServiceId, deadline: Deadline) -> LocalLook {
+    pub(crate) fn local_look(&self, service: &ServiceId, deadline: Deadline) -> LocalLook {
         let (prober, service) = (self.inner.prober.clone(), service.clone());
         let look = async move {
             let look = tokio::time::timeout_at(deadline.instant(), prober.look(&service)).await;
@@ -294,7 +343,17 @@ impl Checker {
         look.boxed().shared()
     }
 
-    /// Those who are asked. A draw takes a region that is not there yet before one that is.
+    /// Those who are asked where all answers are waited for: the listed, and mirrors that are drawn for this service.
+    pub(crate) fn draw_for(&self, service: Option<&ServiceId>) -> Vec<Source> {
+        let mut drawn = self.draw();
+        let federation = self.federation().zip(service).filter(|(federation, service)| federation.asks_about(service));
+        if let Some((federation, service)) = federation {
+            drawn.extend(federation.draw_hedged(service).into_iter().map(|mirror| Source::Viewing(mirror)));
+        }
+        drawn
+    }
+
+    /// Those of the listed who are asked. A draw takes a region that is not there yet before one that is.
     pub(crate) fn draw(&self) -> Vec<Source> {
         let all = &self.inner.vantages;
         let Some(wanted) = self.inner.replies.filter(|wanted| *wanted < all.len()) else { return all.clone() };
@@ -314,14 +373,14 @@ impl Checker {
     }
 }
 
-type LocalLook = Shared<BoxFuture<'static, Arc<Look>>>;
+pub(crate) type LocalLook = Shared<BoxFuture<'static, Arc<Look>>>;
 
 /// A nonce that nobody can have seen before.
 pub(crate) fn nonce() -> String {
     random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The generator of aws-lc fails only when the system has no entropy at all; a fixed nonce would then fail the check
     // of no honest answer, and replay is still bounded by the life of a view.
@@ -330,18 +389,18 @@ fn random<const N: usize>() -> [u8; N] {
 }
 
 /// One vantage point's part of a check.
-struct Ask {
-    inner: Arc<Inner>,
-    vantage: Arc<dyn VantagePoint>,
-    service: ServiceId,
-    local: LocalLook,
+pub(crate) struct Ask {
+    pub(crate) inner: Arc<Inner>,
+    pub(crate) vantage: Arc<dyn VantagePoint>,
+    pub(crate) service: ServiceId,
+    pub(crate) local: LocalLook,
     /// When the check began.
-    begun: Instant,
-    deadline: Deadline,
+    pub(crate) begun: Instant,
+    pub(crate) deadline: Deadline,
 }
 
 impl Ask {
-    async fn run(self) -> Result<Answer, Failure> {
+    pub(crate) async fn run(self) -> Result<Answer, Failure> {
         let mut view = self.first_view().await?;
         if outlives_its_record(view.content()) {
             view = self.renewed(None).await?;

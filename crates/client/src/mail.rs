@@ -95,7 +95,8 @@ impl Checker {
 
     /// Old notaries know nothing of DNS: they are not among the asked.
     async fn others_routes(&self, domain: &DnsName, deadline: Deadline) -> Vec<ReportedRoute> {
-        let asked = self.draw().into_iter().filter_map(|source| match source {
+        let service = ServiceId::new(Scheme::Smtp, domain.as_str(), Scheme::Smtp.default_port()).ok();
+        let asked = self.draw_for(service.as_ref()).into_iter().filter_map(|source| match source {
             Source::Viewing(vantage) => Some(vantage),
             Source::Notary(_) => None,
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use parallax_core::{Timestamp, VantageId};
 use parallax_probe::AwsLc;
-use parallax_proto::mirror::{self, LARGEST_LIST, MirrorList, Peer, Signatory, Status};
+use parallax_proto::mirror::{self, LARGEST_LIST, Listed, MirrorList, Peer, Signatory, Status};
 use parallax_proto::{
     Descriptor, DnsQuestion, DnsReply, Expected, LARGEST_DESCRIPTOR, LARGEST_DNS_REPLY, LARGEST_VIEW, Question, Signed,
     StatementKey, Verified, View,
@@ -97,6 +97,12 @@ impl NodeVantage {
         self.channel.round_trip("/v1/ping", deadline).await
     }
 
+    /// The shortest round trip that connecting took so far, the handshake's own work included; `None` before the first
+    /// connection.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.channel.shortest_handshake()
+    }
+
     /// Posts JSON to one of the federation's paths. What comes back is not signed.
     pub async fn post(&self, path: &str, body: Vec<u8>, deadline: Deadline) -> Result<String, Missing> {
         Ok(self.channel.post(path, body.into(), LARGEST_RECEIPT, deadline).await?.body)
@@ -109,18 +115,27 @@ impl NodeVantage {
 
     /// The mirrors that it knows, of one status or of all: those whose descriptors hold now, at most [`MOST_PAGES`] pages.
     pub async fn mirrors(&self, status: Option<Status>, deadline: Deadline) -> Result<Vec<(Peer, Status)>, Missing> {
-        let mut mirrors = Vec::new();
+        let listed = self.listed(status, MOST_PAGES, deadline).await?.into_iter();
+        Ok(listed.filter_map(|one| Some((Peer::verify(&AwsLc, one.descriptor, now()).ok()?, one.status))).collect())
+    }
+
+    /// The entries of its list as they stand there: it has signed the list, and nobody has verified the descriptors in it.
+    pub(crate) async fn listed(
+        &self,
+        status: Option<Status>,
+        pages: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<Listed>, Missing> {
+        let mut listed = Vec::new();
         let mut page = Some(0);
-        for _ in 0..MOST_PAGES {
+        for _ in 0..pages {
             let Some(number) = page else { break };
             let filter = status.map_or_else(String::new, |status| format!("&status={}", status.as_str()));
             let list = self.mirrors_page(&format!("/v1/mirrors?page={number}{filter}"), deadline).await?;
             page = list.next.filter(|next| *next > number);
-            let listed = list.mirrors.into_iter();
-            mirrors
-                .extend(listed.filter_map(|one| Some((Peer::verify(&AwsLc, one.descriptor, now()).ok()?, one.status))));
+            listed.extend(list.mirrors);
         }
-        Ok(mirrors)
+        Ok(listed)
     }
 
     async fn mirrors_page(&self, path: &str, deadline: Deadline) -> Result<MirrorList, Missing> {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use parallax_core::{
-    Asked, DnsName, DnsSet, DnsTestimony, Dnssec, NameVerdict, RecordKind, Resolution, Told, VantageId,
+    Asked, DnsName, DnsSet, DnsTestimony, Dnssec, NameVerdict, RecordKind, Resolution, Scheme, ServiceId, Told,
+    VantageId,
 };
 use parallax_proto::{DnsQuestion, DnsReply, Verified};
 use serde_json::{Value, json};
@@ -55,7 +56,9 @@ impl Checker {
     pub async fn resolve(&self, name: &DnsName, kind: RecordKind) -> NameReport {
         let begun = Instant::now();
         let deadline = Deadline::within(self.timeout());
-        let sources = self.draw();
+        // Mirrors are drawn for a name as for its web server.
+        let service = ServiceId::new(Scheme::Tls, name.as_str(), Scheme::Tls.default_port()).ok();
+        let sources = self.draw_for(service.as_ref());
         let kinds = BTreeSet::from([kind, RecordKind::Soa]);
         let mut answers = JoinSet::new();
         for (index, source) in sources.iter().cloned().enumerate() {

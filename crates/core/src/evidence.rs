@@ -35,6 +35,29 @@ pub struct Testimony {
     pub history: History,
 }
 
+/// A hub that was asked for its peers' views (`docs/protocols/hub.md`). It sees nothing itself, and its peers may be all its
+/// own invention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedHub {
+    /// The node that is the hub.
+    pub vantage: VantageId,
+    /// How many peers' views it was asked for.
+    pub replies: usize,
+}
+
+/// What a peer testifies, and through whom it was heard. The client makes it from verified views only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerTestimony {
+    /// The hub in whose answer it came.
+    pub hub: VantageId,
+    /// What it saw; its `vantage` is the id of the peer's key.
+    pub testimony: Testimony,
+    /// The peer's network as the hub tells it: an opaque word, constant for this asker, the same for peers of one network.
+    pub network: String,
+    /// The trust relationship through which the peer came, likewise; all strangers together are one.
+    pub edge: String,
+}
+
 /// The local look plus the views: everything a policy may know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
@@ -46,6 +69,8 @@ pub struct Evidence {
     views: Vec<Testimony>,
     asked_notaries: Vec<VantageId>,
     notaries: Vec<NotaryTestimony>,
+    asked_hubs: Vec<AskedHub>,
+    peers: Vec<PeerTestimony>,
 }
 
 impl Evidence {
@@ -60,7 +85,28 @@ impl Evidence {
             views: Vec::new(),
             asked_notaries: Vec::new(),
             notaries: Vec::new(),
+            asked_hubs: Vec::new(),
+            peers: Vec::new(),
         }
+    }
+
+    /// Empties it for another check of the same service. The memory of what was in it goes to whoever fills it again: the
+    /// former local look is returned, the others are added to `asked` and `views`. Simulations make millions.
+    pub fn restart(
+        &mut self,
+        local: Look,
+        started: Timestamp,
+        asked: &mut Vec<Asked>,
+        views: &mut Vec<Testimony>,
+    ) -> Look {
+        hand_over(&mut self.asked, asked);
+        hand_over(&mut self.views, views);
+        self.asked_notaries.clear();
+        self.notaries.clear();
+        self.asked_hubs.clear();
+        self.peers.clear();
+        self.started = started;
+        std::mem::replace(&mut self.local, local)
     }
 
     /// Nobody is public (`roots = none`): only the network decides.
@@ -109,6 +155,27 @@ impl Evidence {
         self.notaries.push(testimony);
     }
 
+    /// Notes that a hub was asked for this many views. It is not among [`Evidence::asked`]: how it counts, and how its
+    /// peers do, is the policy's affair.
+    pub fn ask_hub(&mut self, hub: AskedHub) {
+        match self.asked_hubs.iter_mut().find(|known| known.vantage == hub.vantage) {
+            Some(known) => known.replies = known.replies.max(hub.replies),
+            None => self.asked_hubs.push(hub),
+        }
+    }
+
+    /// Adds what a peer testifies, in the order of arrival; a later testimony of the same key through the same hub
+    /// replaces the earlier. A hub that was not asked counts as asked.
+    pub fn add_peer(&mut self, peer: PeerTestimony) {
+        self.ask_hub(AskedHub { vantage: peer.hub, replies: 1 });
+        let same =
+            |known: &&mut PeerTestimony| known.hub == peer.hub && known.testimony.vantage == peer.testimony.vantage;
+        match self.peers.iter_mut().find(same) {
+            Some(known) => *known = peer,
+            None => self.peers.push(peer),
+        }
+    }
+
     /// Removes a testimony; the vantage point stays among the asked.
     pub fn drop_view(&mut self, vantage: VantageId) {
         self.views.retain(|view| view.vantage != vantage);
@@ -127,7 +194,8 @@ impl Evidence {
     /// The same evidence with every look of a view changed.
     pub(crate) fn with_looks(&self, change: impl Fn(&mut Met)) -> Self {
         let mut changed = self.clone();
-        for view in &mut changed.views {
+        let peers = changed.peers.iter_mut().map(|peer| &mut peer.testimony);
+        for view in changed.views.iter_mut().chain(peers) {
             let there = view.there.as_mut().and_then(|there| there.met.as_mut());
             view.look.now.met.iter_mut().chain(there).for_each(&change);
         }
@@ -177,5 +245,24 @@ impl Evidence {
     /// What the old notaries testify, one for each at most.
     pub fn notaries(&self) -> &[NotaryTestimony] {
         &self.notaries
+    }
+
+    /// The hubs that were asked, each once.
+    pub fn asked_hubs(&self) -> &[AskedHub] {
+        &self.asked_hubs
+    }
+
+    /// What the peers of hubs testify, one for each hub and key at most, in order of arrival.
+    pub fn peers(&self) -> &[PeerTestimony] {
+        &self.peers
+    }
+}
+
+/// Moves all from one list to another; to an empty one with its memory.
+fn hand_over<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
+    if to.is_empty() {
+        std::mem::swap(from, to);
+    } else {
+        to.append(from);
     }
 }

@@ -79,4 +79,10 @@ pub enum LabError {
     /// A vantage point is not pinned.
     #[error(transparent)]
     NoPin(#[from] parallax_client::NoPin),
+    /// A node of the lab was not met.
+    #[error("a node of the lab was not met: {0}")]
+    Missing(#[from] parallax_client::Missing),
+    /// A node of the lab can't be a mirror.
+    #[error("a node of the lab can't be a mirror: {0}")]
+    Peer(#[from] parallax_proto::mirror::BadPeer),
 }

@@ -9,6 +9,7 @@ mod clear;
 mod ct;
 mod dns;
 mod error;
+mod far;
 mod lab;
 mod node;
 mod past;

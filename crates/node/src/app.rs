@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use parallax_store::SqliteStore;
 
+use crate::bootstrap::BootstrapFiles;
+use crate::channels::Channels;
 use crate::clock::Clock;
 use crate::descriptor::Description;
 use crate::dns::Dns;
@@ -38,9 +40,11 @@ pub(crate) struct App {
     /// Whether the store is well: asked of it once for all who want to know.
     pub(crate) store_health: Arc<SingleFlight<(), bool>>,
     pub(crate) description: Description,
+    pub(crate) bootstrap: BootstrapFiles,
     pub(crate) views: Arc<Views>,
     pub(crate) mirrors: Arc<Mirrors>,
     pub(crate) dns: Dns,
+    pub(crate) channels: Arc<Channels>,
     /// `None` when it is off, or there is no HTTP listener.
     pub(crate) legacy: Option<Legacy>,
     pub(crate) histories: Arc<Histories>,

@@ -61,6 +61,17 @@ pub const MIRROR_ACTIONS: &str = "parallax_mirror_actions_total";
 /// Mirrors that are known, by `status`: `candidate`, `active`, `inactive`, `gone`.
 pub const MIRRORS: &str = "parallax_mirror_known";
 
+/// Channels that are open.
+pub const CHANNELS_OPEN: &str = "parallax_channel_open";
+/// Requests for a channel, by `outcome`: `created`, or why not (`form`, `address`, `server`, `stale`, `replayed`,
+/// `signature`, `not-registered`, `blocked`, `key-rate`, `frequent`, `busy`, `failed`).
+pub const CHANNEL_CREATIONS: &str = "parallax_channel_creations_total";
+/// Messages on channels, by `outcome`: `opened`, or why not (`form`, `address`, `no-channel`, `unopened`, `violation`,
+/// `blocked`, `busy`, `failed`).
+pub const CHANNEL_MESSAGES: &str = "parallax_channel_messages_total";
+/// What was said unasked, by `outcome`: `sent`, or `lost` with its connection.
+pub const CHANNEL_PUSHES: &str = "parallax_channel_pushes_total";
+
 /// Transactions of the store, by `name` and `result`: `committed` or `failed`.
 pub const STORE_TRANSACTIONS: &str = "parallax_store_transactions_total";
 /// Time spent in them, by `name`, in seconds.
@@ -97,6 +108,10 @@ pub(crate) struct Metrics {
     pub(crate) scan_due: Gauge,
     mirror_actions: Family<Label, Counter>,
     mirrors: Family<Label, Gauge>,
+    pub(crate) channels_open: Gauge,
+    channel_creations: Family<Label, Counter>,
+    channel_messages: Family<Label, Counter>,
+    channel_pushes: Family<Label, Counter>,
 }
 
 /// From a millisecond to the longest that anything here may take.
@@ -130,6 +145,10 @@ impl Metrics {
             scan_due: Gauge::default(),
             mirror_actions: Family::default(),
             mirrors: Family::default(),
+            channels_open: Gauge::default(),
+            channel_creations: Family::default(),
+            channel_messages: Family::default(),
+            channel_pushes: Family::default(),
         };
         metrics.register_all();
         metrics
@@ -160,6 +179,10 @@ impl Metrics {
         self.register(SCAN_DUE, "Services that were due", self.scan_due.clone());
         self.register(MIRROR_ACTIONS, "What the federation's state machine asked for", self.mirror_actions.clone());
         self.register(MIRRORS, "Mirrors that are known, by status", self.mirrors.clone());
+        self.register(CHANNELS_OPEN, "Channels that are open", self.channels_open.clone());
+        self.register(CHANNEL_CREATIONS, "Requests for a channel", self.channel_creations.clone());
+        self.register(CHANNEL_MESSAGES, "Messages on channels", self.channel_messages.clone());
+        self.register(CHANNEL_PUSHES, "What was said unasked on channels", self.channel_pushes.clone());
     }
 
     fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
@@ -207,6 +230,18 @@ impl Metrics {
 
     pub(crate) fn mirrors(&self, status: &'static str, count: usize) {
         self.mirrors.get_or_create(&[("status", status)]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn channel_creation(&self, outcome: &'static str) {
+        self.channel_creations.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn channel_message(&self, outcome: &'static str) {
+        self.channel_messages.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn channel_push(&self, outcome: &'static str) {
+        self.channel_pushes.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn view(&self, source: &'static str) {

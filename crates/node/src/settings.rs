@@ -9,6 +9,7 @@ use std::time::Duration;
 use parallax_probe::ProbeSettings;
 use parallax_proto::{RIRS, is_region};
 
+use crate::channels::ChannelSettings;
 use crate::error::NodeError;
 use crate::mirror::MirrorSettings;
 
@@ -43,6 +44,8 @@ pub struct NodeSettings {
     pub scan_every: Option<Duration>,
     /// How it takes part in the federation.
     pub mirror: MirrorSettings,
+    /// Who gets a channel, and what it may carry.
+    pub channel: ChannelSettings,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
     pub server_certificate_life: Duration,
 }
@@ -80,6 +83,7 @@ impl NodeSettings {
         if self.server_certificate_life < Duration::from_secs(1) {
             return bad("server_certificate_life", "at least one second".into());
         }
+        self.channel.check()?;
         self.mirror.check()
     }
 
@@ -117,6 +121,7 @@ impl Default for NodeSettings {
             legacy: true,
             scan_every: None,
             mirror: MirrorSettings::default(),
+            channel: ChannelSettings::default(),
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }

@@ -8,6 +8,7 @@ mod failure;
 mod kept;
 mod lines;
 mod logs;
+mod mirrors;
 mod output;
 mod picture;
 mod progress;
@@ -24,6 +25,10 @@ use clap::Parser as _;
 use args::{Cli, Command};
 use failure::Failure;
 
+/// Looks, views and simulations spend a tenth of their time on memory less than with the system's.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let status = match Cli::try_parse() {
         Ok(cli) => run(&cli).unwrap_or_else(|failure| report(&failure)),
@@ -37,6 +42,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         Command::Check(args) => commands::check::run(args, config),
         Command::Observe(args) => commands::observe::run(args, config),
+        Command::Shell(args) => commands::shell::run(args, config),
         Command::SshKnownHosts(args) => commands::ssh_known_hosts::run(args, config),
         Command::Resolve(args) => commands::resolve::run(args, config),
         Command::CaAuth(args) => commands::ca_auth::run(args, config),
@@ -44,6 +50,8 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
         Command::Mirror(args) => commands::mirror::run(args, config),
+        Command::Key(args) => commands::key::run(args, config),
+        Command::Call(args) => commands::call::run(args, config),
         Command::History(args) => commands::history::run(args, config),
         Command::Services(args) => commands::services::run(args, config),
         Command::Scan(args) => commands::scan::run(args, config),

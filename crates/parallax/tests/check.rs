@@ -126,6 +126,33 @@ async fn many_services_one_line_each_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_domain_may_have_a_rule_of_its_own() {
+    let world = World::start().await;
+    let port = world.lab.port();
+    world.home.write(
+        ".config/parallax/config.toml",
+        "[check.domains.\"example\"]\npolicy = \"majority\"\nthreshold = 0.7\n\
+         [check.domains.\"nowhere.example\"]\npolicy = \"mpic\"\n",
+    );
+    let policies = async |arguments: &[&str], input: &str| {
+        let run = world.run_with_input(arguments, input.as_bytes()).await;
+        let line = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["policy"].clone();
+        (run.status, run.stdout.lines().map(line).collect::<Vec<_>>())
+    };
+    assert_eq!(policies(&["check", "--json", &world.service], "").await, (3, vec!["majority".into()]));
+    let many = format!("{}\nnowhere.example:{port}\n127.0.0.1:{port}\n", world.service);
+    let wanted = vec!["majority".into(), "mpic".into(), "evidence".into()];
+    assert_eq!(policies(&["check", "--json", "-"], &many).await, (3, wanted));
+    // A flag wins over the domain, and one that changes nothing is refused.
+    let quorum = policies(&["check", "--json", "--policy", "quorum", &world.service], "").await;
+    assert_eq!(quorum, (3, vec!["quorum".into()]));
+    assert_eq!(policies(&["check", "--json", "--threshold", "0.6", &world.service], "").await.0, 3);
+    let stray = world.run(&["check", "--threshold", "0.6", "nowhere.example"]).await;
+    assert_eq!((stray.status, stray.stdout.as_str()), (2, ""));
+    assert!(stray.stderr.contains("--threshold has no meaning under the policy mpic"), "{stray:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn observe_tells_what_is_seen_and_what_is_not() {
     let world = World::start().await;
     let run = world.run(&["observe", "--roots", "roots.pem", &world.service]).await;

@@ -61,3 +61,47 @@ fn what_is_shown_is_a_configuration_that_says_the_same() {
     assert_eq!(values(&shown), values(&again));
     assert!(values(&again).contains(&"min_duration_secs = 172800".to_owned()), "{again}");
 }
+
+#[test]
+fn domains_are_shown_as_they_are_in_force() {
+    let home = Home::new().with("PARALLAX_THRESHOLD", "0.6");
+    let file = home.write(
+        ".config/parallax/config.toml",
+        "[check.domains.\"B\u{fc}cher.example\"]\npolicy = \"majority\"\nthreshold = 0.9\nreplies = 20\n",
+    );
+    let shown = home.run(&["config", "show"]).stdout;
+    let mut lines = shown.lines().skip_while(|line| *line != "[check.domains.\"xn--bcher-kva.example\"]").skip(1);
+    for wanted in [
+        format!("policy = \"majority\"               # {} line 2", file.display()),
+        format!("replies = 20                      # {} line 4", file.display()),
+        "threshold = 0.6                   # environment PARALLAX_THRESHOLD".into(),
+        String::new(),
+        "[look]".into(),
+    ] {
+        assert_eq!(lines.next(), Some(wanted.as_str()), "{shown}");
+    }
+    let other = Home::new();
+    other.write(".config/parallax/config.toml", &shown);
+    let again = other.run(&["config", "show"]).stdout;
+    assert!(again.contains("[check.domains.\"xn--bcher-kva.example\"]\npolicy = \"majority\""), "{again}");
+}
+
+#[test]
+fn a_wrong_domain_is_one_sentence() {
+    let home = Home::new();
+    for (text, wanted) in [
+        (
+            "[check.domains.\"*.a.example\"]",
+            "line 1: check.domains.\"*.a.example\": a domain goes for all names below it",
+        ),
+        (
+            "[check.domains.\"a.example\"]\nreplies = 5000",
+            "line 2: check.domains.\"a.example\".replies: the value must",
+        ),
+    ] {
+        home.write(".config/parallax/config.toml", text);
+        let run = home.run(&["check", "a.example"]);
+        assert_eq!((run.status, run.stdout.as_str()), (2, ""));
+        assert!(run.stderr.contains(wanted) && run.stderr.lines().count() == 1, "{run:?}");
+    }
+}

@@ -257,7 +257,7 @@ impl View {
         }
     }
 
-    fn is_current(&self, now: Timestamp) -> Result<(), ViewError> {
+    pub(crate) fn is_current(&self, now: Timestamp) -> Result<(), ViewError> {
         let (issued_at, valid_until) = (self.issued_at, self.valid_until);
         is_current(issued_at, valid_until, now).map_err(|untimely| match untimely {
             Untimely::TooLong => ViewError::TooLong,
@@ -268,7 +268,7 @@ impl View {
     /// A look is as old as its own vantage point says: two of its stamps are compared, so that no clock but its own
     /// matters. Two seconds of grace are the node's own limit of one look per service in that time, ten those for which
     /// it remembers a failure; the look itself may take the longest wait.
-    fn is_fresh(&self, max_age: Duration) -> Result<(), ViewError> {
+    pub(crate) fn is_fresh(&self, max_age: Duration) -> Result<(), ViewError> {
         let grace = LONGEST_WAIT + Duration::from_secs(10);
         if self.issued_at.since(self.now.at) > max_age.saturating_add(grace) {
             return Err(ViewError::Stale { at: self.now.at, max_age_secs: max_age.as_secs() });
@@ -276,7 +276,7 @@ impl View {
         Ok(())
     }
 
-    fn is_coherent(&self) -> Result<(), &'static str> {
+    pub(crate) fn is_coherent(&self) -> Result<(), &'static str> {
         let ahead = self.issued_at.plus(Duration::from_secs(1));
         if self.region.as_deref().is_some_and(|region| !is_region(region)) {
             return Err("region must be lower-case letters, digits and hyphens, at most 32");
@@ -323,7 +323,7 @@ impl View {
 
 impl View {
     /// `docs/protocols/ssh.md`: who compares host keys by their hash must not be shown another blob with it.
-    fn has_sound_host_keys(&self, suite: &dyn Suite) -> Result<(), &'static str> {
+    pub(crate) fn has_sound_host_keys(&self, suite: &dyn Suite) -> Result<(), &'static str> {
         let Some(met) = &self.now.met else { return Ok(()) };
         if met.host_keys.is_empty() == (self.service.scheme() == Scheme::Ssh) {
             return Err("host keys must be there exactly when an SSH server was seen");

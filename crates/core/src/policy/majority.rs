@@ -2,7 +2,6 @@
 
 use super::{Share, Tally, plain_verdict};
 use crate::evidence::Evidence;
-use crate::id::VantageId;
 use crate::notary;
 use crate::verdict::{Decision, Rule, Verdict};
 
@@ -29,11 +28,12 @@ pub(super) fn decide(evidence: &Evidence, threshold: Share, min_views: usize) ->
     }
 }
 
-pub(super) fn is_settled(evidence: &Evidence, threshold: Share, min_views: usize, open: &[VantageId]) -> bool {
+/// `open` is how many more looks may come.
+pub(super) fn is_settled(evidence: &Evidence, threshold: Share, min_views: usize, open: usize) -> bool {
     let tally = Tally::of(evidence);
     let (by_md5, not_by_md5) = notary::tally(evidence);
     let (agree, looks) = (tally.agree + by_md5, tally.looks.len() + by_md5 + not_by_md5);
-    let (open, least) = (open.len(), min_views.max(1));
+    let least = min_views.max(1);
     if tally.mine.is_none() || looks + open < least {
         return true;
     }

@@ -4,6 +4,7 @@
 mod condition;
 mod evidence;
 mod host_keys;
+mod hubs;
 mod majority;
 mod memory;
 mod mpic;
@@ -25,7 +26,7 @@ use crate::verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
 
 use condition::Conditions;
 
-pub use condition::Condition;
+pub use condition::{Condition, Variation};
 pub use mpic::least_asked;
 pub(crate) use mpic::quorum_slack;
 
@@ -92,7 +93,8 @@ impl Policy {
 
     /// Decides. Views that contradict their own vantage point were dropped before (`lying-vantage`).
     pub fn decide(&self, evidence: &Evidence, now: Timestamp) -> Verdict {
-        let evidence = &*host_keys::aligned(evidence);
+        let heard = &*host_keys::aligned(evidence);
+        let evidence = &*hubs::counted(heard, self.counts_peers(), &[]);
         let mut verdict = match self {
             Policy::Evidence { accept_private } => evidence::decide(evidence, *accept_private, now),
             Policy::Majority { threshold, min_views } => majority::decide(evidence, *threshold, *min_views),
@@ -102,6 +104,7 @@ impl Policy {
         };
         verdict.reasons.extend(upgrade::others(evidence));
         self.take_notaries(evidence, &mut verdict);
+        hubs::tell(heard, self.counts_peers(), &mut verdict);
         verdict
     }
 
@@ -110,7 +113,8 @@ impl Policy {
     pub fn conclude(&self, evidence: &Evidence, now: Timestamp) -> (Decision, Rule) {
         match self {
             Policy::Evidence { accept_private } => {
-                evidence::conclude(&host_keys::aligned(evidence), *accept_private, Conditions::default(), now)
+                let aligned = host_keys::aligned(evidence);
+                evidence::conclude(&hubs::counted(&aligned, false, &[]), *accept_private, Conditions::default(), now)
             }
             _ => {
                 let verdict = self.decide(evidence, now);
@@ -119,20 +123,21 @@ impl Policy {
         }
     }
 
-    /// What the default policy would conclude without one of its conditions: for simulations that ask what it is good
-    /// for. Policies other than `evidence` have none of them.
-    pub fn conclude_without(&self, condition: Condition, evidence: &Evidence, now: Timestamp) -> (Decision, Rule) {
+    /// What the default policy would conclude with one thing put otherwise: for simulations that ask what it is good for.
+    /// Policies other than `evidence` have no such thing.
+    pub fn conclude_varied(&self, variation: Variation, evidence: &Evidence, now: Timestamp) -> (Decision, Rule) {
         match self {
             Policy::Evidence { accept_private } => {
-                let conditions = Conditions::without(condition);
-                evidence::conclude(&host_keys::aligned(evidence), *accept_private, conditions, now)
+                let conditions = Conditions::varied(variation);
+                let aligned = host_keys::aligned(evidence);
+                evidence::conclude(&hubs::counted(&aligned, false, &[]), *accept_private, conditions, now)
             }
             _ => self.conclude(evidence, now),
         }
     }
 
     /// Whether no answer of the vantage points in `open` (asked, not yet heard) could change the decision. The rule and
-    /// the reasons may still become others.
+    /// the reasons may still become others. A hub is open until the last of its peers was heard.
     pub fn is_settled(&self, evidence: &Evidence, open: &[VantageId], now: Timestamp) -> bool {
         let mut open = open.to_vec();
         if !self.hears_notaries() {
@@ -141,11 +146,13 @@ impl Policy {
         if open.is_empty() {
             return true;
         }
-        let evidence = &*host_keys::aligned(evidence);
+        let still = hubs::still_open(evidence, self.counts_peers(), &open);
+        let aligned = host_keys::aligned(evidence);
+        let evidence = &*hubs::counted(&aligned, self.counts_peers(), &open);
         let open = open.as_slice();
         match self {
             Policy::Evidence { accept_private } => evidence::is_settled(evidence, *accept_private, open, now),
-            Policy::Majority { threshold, min_views } => majority::is_settled(evidence, *threshold, *min_views, open),
+            Policy::Majority { threshold, min_views } => majority::is_settled(evidence, *threshold, *min_views, still),
             Policy::Quorum { threshold, min_duration } => {
                 quorum::is_settled(evidence, *threshold, *min_duration, open, now)
             }
@@ -159,6 +166,11 @@ impl Policy {
     /// Whether old notaries count. MD5 proves nothing, and they say nothing of CAs, DNS and regions.
     pub fn hears_notaries(&self) -> bool {
         matches!(self, Policy::Majority { .. } | Policy::Quorum { .. })
+    }
+
+    /// Whether each peer of a hub counts by itself; else a hub's peers are one vantage point together.
+    pub fn counts_peers(&self) -> bool {
+        matches!(self, Policy::Majority { .. })
     }
 
     /// Old notaries stand beside the views: heard they count in the tables too, else they are shown aside, and it is said.

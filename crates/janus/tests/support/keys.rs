@@ -1,7 +1,7 @@
 //! Keys, and a suite in Rust alone.
 
 use ed25519_dalek::Signer as _;
-use parallax_core::{Signer, SigningFailed, Suite};
+use parallax_core::{AeadKey, AeadKind, Signer, SigningFailed, Suite};
 use rsa::pkcs1::{DecodeRsaPublicKey as _, EncodeRsaPublicKey as _};
 use rsa::pkcs8::DecodePrivateKey as _;
 use rsa::{Pkcs1v15Sign, Pss, RsaPrivateKey, RsaPublicKey};
@@ -36,6 +36,11 @@ impl Suite for PureRust {
     fn verify_rsa_pss(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
         let Ok(key) = RsaPublicKey::from_pkcs1_der(key) else { return false };
         key.verify(Pss::new_with_salt::<Sha256>(32), &Sha256::digest(message), signature).is_ok()
+    }
+
+    /// janus seals nothing.
+    fn aead(&self, _kind: AeadKind, _key: &[u8; 32]) -> Option<Box<dyn AeadKey>> {
+        None
     }
 }
 

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_client::{Deadline, Known, Missing, NodeVantage, VantagePoint as _, VantageUrl, ordinary_question};
+use parallax_client::{
+    Chance, Deadline, Known, Missing, NodeVantage, VantagePoint as _, VantageUrl, ordinary_question,
+};
 use parallax_core::{ServiceId, VantageId};
 use parallax_probe::AwsLc;
 use parallax_proto::Signed;
@@ -15,7 +17,6 @@ use parallax_proto::mirror::{
 use tokio::time::Instant;
 
 use super::Mirrors;
-use super::chance::Chance;
 
 /// Newcomers that are taken from one list: they are met, few a minute.
 const NEWCOMERS: usize = 16;

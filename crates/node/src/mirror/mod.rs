@@ -5,7 +5,6 @@
 //! what it asks for is done in tasks of their own, whose ends are events again.
 
 mod api;
-mod chance;
 mod deeds;
 mod names;
 mod records;
@@ -16,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use moka::sync::Cache;
-use parallax_client::NodeVantage;
+use parallax_client::{Chance, NodeVantage};
 use parallax_core::{Fingerprint, ServiceId, Timestamp, VantageId};
 use parallax_probe::{AwsLc, TargetPolicy};
 use parallax_proto::Signed;
@@ -25,7 +24,6 @@ use parallax_store::{SqliteStore, StoreError};
 use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::api::ListQuestion;
-use self::chance::Chance;
 use self::names::{Names, domain_of};
 use self::records::MirrorRecords;
 pub use self::settings::MirrorSettings;

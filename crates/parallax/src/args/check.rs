@@ -33,7 +33,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) mx: bool,
 
-    /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
+    /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones or mirrors (repeatable)
     #[arg(long, value_name = "URL")]
     pub(crate) vantage: Vec<String>,
 
@@ -76,6 +76,10 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) trust_first: bool,
 
+    /// Do not tell mirrors of the federation what the others answered
+    #[arg(long)]
+    no_reports: bool,
+
     /// Wait for every answer, so that the rule does not depend on who was first
     #[arg(long)]
     pub(crate) wait_for_all: bool,
@@ -102,6 +106,7 @@ impl CheckArgs {
             (&settings::MAX_AGE, &self.max_age),
             (&settings::ACCEPT_PRIVATE, &self.accept_private),
         ]);
-        [own, self.look.flags()].concat()
+        let reports = self.no_reports.then(|| (&settings::MIRROR_REPORTS, "false".to_owned()));
+        [own, self.look.flags(), reports.into_iter().collect()].concat()
     }
 }

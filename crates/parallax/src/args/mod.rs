@@ -5,12 +5,14 @@ mod ca_auth;
 mod check;
 mod demo;
 mod history;
+mod key;
 mod mirror;
 mod observe;
 mod resolve;
 mod scan;
 mod serve;
 mod services;
+mod shell;
 mod sim;
 mod ssh_known_hosts;
 mod tools;
@@ -30,12 +32,19 @@ pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use history::HistoryArgs;
-pub(crate) use mirror::{MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorStatusArgs, OwnNodeArgs};
+pub(crate) use key::{
+    CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
+};
+pub(crate) use mirror::{
+    MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,
+    MirrorRefreshArgs, MirrorStatusArgs, OwnNodeArgs,
+};
 pub(crate) use observe::ObserveArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
+pub(crate) use shell::ShellArgs;
 pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimTrustArgs, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
@@ -74,6 +83,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Look once from here, and ask nobody
     Observe(ObserveArgs),
+    /// Ask for one service after another, and see who sees what
+    Shell(ShellArgs),
     /// Print known_hosts lines of corroborated SSH host keys, for OpenSSH
     SshKnownHosts(SshKnownHostsArgs),
     /// Ask DNS here and elsewhere, and tell whether the answers agree
@@ -86,8 +97,12 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
-    /// Take part in the federation of mirrors with your node
+    /// The federation of mirrors: ask it, or take part with your node
     Mirror(MirrorArgs),
+    /// Make keys, and say which may open channels at your node
+    Key(KeyArgs),
+    /// Ask a node for something over a channel
+    Call(CallArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),
     /// List, add and remove the services that a node remembers

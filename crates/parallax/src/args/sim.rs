@@ -80,7 +80,7 @@ pub(crate) struct SimWorldsArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) topology: Option<PathBuf>,
 
-    /// Also judge without each part of the policy `evidence`
+    /// Also judge without each part of the policy `evidence`, and with other thresholds
     #[arg(long)]
     pub(crate) ablate: bool,
 
@@ -96,8 +96,12 @@ pub(crate) struct SimWorldsArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) svg: Option<PathBuf>,
 
+    /// Draw what other thresholds of the policy `evidence` win and lose into this file
+    #[arg(long, value_name = "FILE", requires = "ablate", value_hint = ValueHint::FilePath)]
+    pub(crate) trade_off: Option<PathBuf>,
+
     /// Print the world, to be changed and given to --world, and judge nothing
-    #[arg(long, conflicts_with_all = ["json", "report", "svg", "ablate"])]
+    #[arg(long, conflicts_with_all = ["json", "report", "svg", "ablate", "trade_off"])]
     pub(crate) print_world: bool,
 }
 

@@ -9,6 +9,7 @@ use parallax_client::{
 };
 use parallax_core::{Decision, DnsName, ServiceId};
 
+use super::federation::Federated;
 use super::{block_on, looking, mail, many, notaries, settings};
 use crate::accepted::AcceptedList;
 use crate::args::CheckArgs;
@@ -16,7 +17,7 @@ use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED};
 use crate::kept::Kept as _;
 use crate::output::{self, Shown, ShownFailure, ShownNotary, ShownView};
-use crate::settings::{RootsChoice, Settings};
+use crate::settings::{CheckSettings, RootsChoice, Settings};
 use crate::vantages::{NotaryEntry, Vantages, Which};
 use crate::{logs, progress};
 
@@ -25,15 +26,42 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let subject = subject(args)?;
     let names = parse_names(&args.vantage)?;
     let settings = settings(config, &args.flags())?;
+    let rule = rule(&subject, &settings)?;
     logs::start("error")?;
     block_on(async {
-        let checker = checker(args.trust_first, names, &settings).await?.wait_for_all(args.wait_for_all).build();
-        match subject {
-            Subject::One(service) => one(args, &checker, &service).await,
-            Subject::Mail(domain, port) => mail::run(args, &checker, &domain, port).await,
-            Subject::Many => many::run(args, &checker).await,
+        let Ready { builder, federated } = ready(args.trust_first, names, &settings).await?;
+        let checker = builder.wait_for_all(args.wait_for_all).build();
+        let ruled = under(&checker, rule);
+        let status = match subject {
+            Subject::One(service) => one(args, &ruled, &service).await,
+            Subject::Mail(domain, port) => mail::run(args, &ruled, &domain, port).await,
+            Subject::Many => many::run(args, &checker, &settings).await,
+        };
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
         }
+        status
     })
+}
+
+/// How the subject is decided about; many have each their own.
+fn rule<'a>(subject: &Subject, settings: &'a Settings) -> Result<&'a CheckSettings, Failure> {
+    match subject {
+        Subject::One(service) => settings.check_of_one(&service.host().to_string()).map_err(Failure::usage),
+        Subject::Mail(domain, _) => settings.check_of_one(domain.as_str()).map_err(Failure::usage),
+        Subject::Many => Ok(&settings.check),
+    }
+}
+
+/// The checker under the rule of whatever is checked.
+pub(super) fn under(checker: &Checker, rule: &CheckSettings) -> Checker {
+    checker.under(rule.policy.clone(), rule.replies)
+}
+
+/// What checks, and whom it draws from where nobody else is asked.
+pub(super) struct Ready {
+    pub(super) builder: CheckerBuilder,
+    pub(super) federated: Option<Federated>,
 }
 
 /// What is to be checked.
@@ -64,6 +92,12 @@ async fn one(args: &CheckArgs, checker: &Checker, service: &ServiceId) -> Result
 
 /// Where the user's own word outweighs a distrust, that is said beside the verdict, whatever form it is printed in.
 pub(super) fn warn_of_own_word(report: &Report) {
+    if report.mirrors.as_ref().is_some_and(|mirrors| mirrors.is_private) {
+        output::say(&format!(
+            "{} is not the public's: strangers are not asked about it; name a vantage point of your own network with --vantage",
+            report.service()
+        ));
+    }
     let Some(touched) = report.own_word.as_ref().filter(|touched| touched.holds) else { return };
     if touched.without.decision == Decision::Distrusted {
         output::say(&format!(
@@ -87,12 +121,8 @@ pub(super) fn parse_names(given: &[String]) -> Result<Vec<VantageName>, Failure>
     given.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
-/// What will ask these vantage points, or those of the list.
-pub(super) async fn checker(
-    trust_first: bool,
-    names: Vec<VantageName>,
-    settings: &Settings,
-) -> Result<CheckerBuilder, Failure> {
+/// What will ask these vantage points, or those of the list, or else mirrors of the federation.
+pub(super) async fn ready(trust_first: bool, names: Vec<VantageName>, settings: &Settings) -> Result<Ready, Failure> {
     let prober = looking::prober(&settings.look, settings.check.timeout)?;
     let accepted = AcceptedList::read(&settings.accepted_file()).map_err(Failure::usage)?;
     let mut builder = Checker::builder(prober)
@@ -106,10 +136,18 @@ pub(super) async fn checker(
     }
     let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
     let (urls, notaries) = chosen(names, &list)?;
+    let mut federated = None;
+    if urls.is_empty() && notaries.is_empty() {
+        federated = Federated::load(settings)?;
+    }
+    if let Some(federated) = &federated {
+        builder = builder.federation(federated.federation());
+    }
     for vantage in vantages(trust_first, urls, &list, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
-    Ok(notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary)))
+    builder = notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary));
+    Ok(Ready { builder, federated })
 }
 
 /// The vantage points that were named, else those of the list: nodes, and old notaries.
@@ -123,6 +161,7 @@ fn chosen(names: Vec<VantageName>, list: &Vantages) -> Result<(Vec<VantageUrl>, 
     for name in names {
         match name {
             VantageName::Node(url) => urls.push(url),
+            VantageName::Hub(url) => return Err(Failure::usage(format!("{url} is a hub; hubs can't be asked yet"))),
             VantageName::Notary { address, key_file } => {
                 let known = list.notaries.iter().find(|entry| entry.address == address && key_file.is_none());
                 chosen.push(known.map_or_else(|| notaries::with_key(address.clone(), key_file.as_deref()), listed)?);
@@ -183,6 +222,7 @@ pub(super) fn shown(report: &Report) -> Shown<'_> {
         dropped: report.dropped.iter().map(|one| failure(&one.label, &one.why)).collect(),
         missing: missing.iter().map(|one| failure(&one.label, &one.why)).collect(),
         not_needed: not_needed.iter().map(|one| one.label.clone()).collect(),
+        mirrors: report.mirrors.as_ref(),
         elapsed: report.elapsed,
     }
 }

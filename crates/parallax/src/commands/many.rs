@@ -5,26 +5,27 @@ use std::pin::pin;
 use futures_util::{StreamExt as _, stream};
 use parallax_client::{Checker, Report};
 
-use super::check::{status, warn_of_own_word};
+use super::check::{status, under, warn_of_own_word};
 use crate::args::CheckArgs;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED, USAGE};
 use crate::lines::{self, LONGEST_SERVICE, Lines, ServiceLine};
 use crate::output;
 use crate::progress::Many;
+use crate::settings::Settings;
 
 /// Checks under way at once.
 const AT_ONCE: usize = 16;
 
 /// Checks what comes in; the exit status is the gravest.
-pub(super) async fn run(args: &CheckArgs, checker: &Checker) -> Result<u8, Failure> {
+pub(super) async fn run(args: &CheckArgs, checker: &Checker, settings: &Settings) -> Result<u8, Failure> {
     let progress = Many::new("checked");
-    progress.show_while(check_all(args, checker, &progress)).await
+    progress.show_while(check_all(args, checker, settings, &progress)).await
 }
 
-async fn check_all(args: &CheckArgs, checker: &Checker, progress: &Many) -> Result<u8, Failure> {
+async fn check_all(args: &CheckArgs, checker: &Checker, settings: &Settings, progress: &Many) -> Result<u8, Failure> {
     let lines = lines::services(Lines::open("-", LONGEST_SERVICE, "")?, progress.counter());
     let lines = stream::unfold(lines, |mut lines| async { Some((lines.recv().await?, lines)) });
-    let mut results = pin!(lines.map(|line| judge(checker, line)).buffered(AT_ONCE));
+    let mut results = pin!(lines.map(|line| judge(checker, settings, line)).buffered(AT_ONCE));
     let mut gravest = None;
     while let Some(result) = results.next().await {
         progress.done();
@@ -42,9 +43,12 @@ enum Judged {
     Bad { number: usize, why: String },
 }
 
-async fn judge(checker: &Checker, line: ServiceLine) -> Judged {
+async fn judge(checker: &Checker, settings: &Settings, line: ServiceLine) -> Judged {
     match line.service {
-        Ok(service) => Judged::Checked(Box::new(checker.report(&service).await)),
+        Ok(service) => {
+            let checker = under(checker, settings.check_of(&service.host().to_string()));
+            Judged::Checked(Box::new(checker.report(&service).await))
+        }
         Err(why) => Judged::Bad { number: line.number, why },
     }
 }

@@ -2,12 +2,15 @@
 
 pub(crate) mod accept;
 pub(crate) mod ca_auth;
+pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod export;
+mod federation;
 pub(crate) mod history;
 pub(crate) mod import;
+pub(crate) mod key;
 mod looking;
 mod mail;
 mod many;
@@ -19,6 +22,7 @@ pub(crate) mod resolve;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod services;
+pub(crate) mod shell;
 pub(crate) mod sim;
 pub(crate) mod ssh_known_hosts;
 mod store;

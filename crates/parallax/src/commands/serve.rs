@@ -100,6 +100,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         legacy: serve.legacy,
         scan_every: serve.scan_every,
         mirror: settings.mirror.clone(),
+        channel: settings.channel.clone(),
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
         ..NodeSettings::new(serve.data.clone())
     })

@@ -31,6 +31,7 @@ pub(crate) fn run(args: &VantageArgs, config: Option<&Path>) -> Result<u8, Failu
 fn add(args: &VantageAddArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let url: VantageUrl = match args.url.parse().map_err(Failure::usage)? {
         VantageName::Node(url) => url,
+        VantageName::Hub(url) => return Err(Failure::usage(format!("{url} is a hub; hubs can't be listed yet"))),
         VantageName::Notary { address, key_file } => {
             let notary = notaries::with_key(address, key_file.as_deref())?;
             return list_notaries(&settings(config, &args.flags())?.vantages_file(), &[notary]);
@@ -150,7 +151,7 @@ fn remove(args: &VantageRemoveArgs, config: Option<&Path>) -> Result<u8, Failure
             )));
         }
         Err(_) => match args.which.parse().map_err(Failure::usage)? {
-            VantageName::Node(url) => Which::Url(url),
+            VantageName::Node(url) | VantageName::Hub(url) => Which::Url(url),
             VantageName::Notary { address, .. } => Which::Notary(address),
         },
     };

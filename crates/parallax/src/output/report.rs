@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use parallax_client::AskedMirrors;
 use parallax_core::{
     Agreement, CaId, Decision, History, Look, Met, NotaryTestimony, Observation, Rule, ServiceId, Starttls, Timestamp,
     VantageId, Verdict, Word,
@@ -35,6 +36,8 @@ pub(crate) struct Shown<'a> {
     pub(crate) missing: Vec<ShownFailure>,
     /// Who was not waited for: the verdict stood without them.
     pub(crate) not_needed: Vec<String>,
+    /// Which mirrors of the federation were asked, where there was one to ask.
+    pub(crate) mirrors: Option<&'a AskedMirrors>,
     /// How long it took.
     pub(crate) elapsed: Duration,
 }
@@ -106,9 +109,22 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
         text.push('\n');
         text.push_str(&wrap("", &format!("Not waited for, as the verdict stood without: {}", labels.join(", "))));
     }
+    push_mirrors(&mut text, shown);
     text.push('\n');
     text.push_str(&conclusion(shown));
     text
+}
+
+fn push_mirrors(text: &mut String, shown: &Shown<'_>) {
+    let Some(AskedMirrors { asked, disagreed, .. }) = shown.mirrors.filter(|mirrors| !mirrors.asked.is_empty()) else {
+        return;
+    };
+    let more = if *disagreed { " Their answers disagreed, so more than the first were asked." } else { "" };
+    text.push('\n');
+    text.push_str(&wrap(
+        "",
+        &format!("{} mirrors of the federation were asked, drawn for this service and day.{more}", asked.len()),
+    ));
 }
 
 /// One line for one of many: verdict, rule, service.
@@ -181,7 +197,7 @@ fn key_and_ca(look: &Observation) -> [Cell; 2] {
     }
 }
 
-fn why_no_key(look: &Observation) -> &'static str {
+pub(super) fn why_no_key(look: &Observation) -> &'static str {
     match look.starttls {
         Some(Starttls::NotOffered) => "no TLS offered",
         Some(Starttls::Refused) => "TLS refused",
@@ -261,7 +277,7 @@ pub(super) fn push_failures(text: &mut String, title: &str, failures: &[ShownFai
     }
 }
 
-fn conclusion(shown: &Shown<'_>) -> String {
+pub(super) fn conclusion(shown: &Shown<'_>) -> String {
     let verdict = shown.verdict;
     let is_silent = verdict.counts.answered == 0 && shown.not_needed.is_empty();
     let style = style_of(verdict.decision);

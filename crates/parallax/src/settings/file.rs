@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use parallax_core::plainly;
+use parallax_core::{DnsName, plainly};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::SettingsError;
-use super::keys::{ALL, Key};
+use super::keys::{ALL, DOMAIN_SECTION, Key, OF_DOMAINS};
+use crate::output::quote_toml;
 
 /// A larger file is no configuration.
 const LARGEST: u64 = 1024 * 1024;
@@ -36,8 +37,12 @@ pub(crate) enum Raw {
 pub(crate) struct File {
     path: PathBuf,
     found: bool,
-    values: BTreeMap<&'static str, (usize, Raw)>,
+    values: Said,
+    domains: BTreeMap<DnsName, Said>,
 }
+
+/// What is said of each key, and on which line.
+type Said = BTreeMap<&'static str, (usize, Raw)>;
 
 impl File {
     /// Reads the file. One that is not there is empty, unless it was asked for by name.
@@ -62,7 +67,7 @@ impl File {
             line: error.span().map_or(1, |span| line_of(text, span.start)),
             why: error.message().replace('\n', ", "),
         })?;
-        let mut file = Self { path: path.into(), found: true, values: BTreeMap::new() };
+        let mut file = Self { path: path.into(), found: true, ..Self::default() };
         for (section, content) in table.get_ref() {
             file.take_section(text, section, content)?;
         }
@@ -84,6 +89,16 @@ impl File {
         self.values.get(key.path).map(|(line, raw)| (*line, raw))
     }
 
+    /// The domains that it says something of, in the order of their names.
+    pub(crate) fn domains(&self) -> impl Iterator<Item = &DnsName> {
+        self.domains.keys()
+    }
+
+    /// What it says of a key for a domain alone, and on which line.
+    pub(crate) fn value_for(&self, domain: &DnsName, key: &Key) -> Option<(usize, &Raw)> {
+        self.domains.get(domain)?.get(key.path).map(|(line, raw)| (*line, raw))
+    }
+
     fn take_section(
         &mut self,
         text: &str,
@@ -100,6 +115,10 @@ impl File {
         }
         for (entry, value) in entries {
             let path = format!("{name}.{}", entry.get_ref());
+            if path == DOMAIN_SECTION {
+                self.take_domains(text, entry.span().start, value.get_ref())?;
+                continue;
+            }
             let line = line_of(text, entry.span().start);
             match ALL.iter().find(|key| key.path == path) {
                 Some(key) => drop(self.values.insert(key.path, (line, raw(value.get_ref())))),
@@ -109,11 +128,66 @@ impl File {
         Ok(())
     }
 
+    /// `[check.domains."example.com"]`: a table for each domain.
+    fn take_domains(&mut self, text: &str, at: usize, content: &DeValue<'_>) -> Result<(), SettingsError> {
+        let bad = |at, domain: &str, why: &str| self.bad_domain(text, at, domain, why);
+        let DeValue::Table(domains) = content else { return Err(bad(at, "", "write [check.domains.\"example.com\"]")) };
+        let mut taken = BTreeMap::new();
+        for (name, content) in domains {
+            let (at, given) = (name.span().start, name.get_ref());
+            let domain = parse_domain(given).map_err(|why| bad(at, given, &why))?;
+            let DeValue::Table(entries) = content.get_ref() else {
+                return Err(bad(at, given, "a domain has keys of its own, such as { replies = 20 }"));
+            };
+            if taken.insert(domain, self.take_domain(text, given, entries)?).is_some() {
+                return Err(bad(at, given, "the same domain stands here twice, in two spellings"));
+            }
+        }
+        self.domains = taken;
+        Ok(())
+    }
+
+    fn take_domain(&self, text: &str, domain: &str, entries: &DeTable<'_>) -> Result<Said, SettingsError> {
+        let mut said = Said::new();
+        for (entry, value) in entries {
+            let at = entry.span().start;
+            let Some(key) = OF_DOMAINS.iter().find(|key| key.name() == entry.get_ref()) else {
+                let names: Vec<_> = OF_DOMAINS.iter().map(|key| key.name()).collect();
+                let entry: String = entry.get_ref().chars().take(60).collect();
+                let why = format!("unknown key \"{entry}\"; a domain may have {}", names.join(", "));
+                return Err(self.bad_domain(text, at, domain, &why));
+            };
+            said.insert(key.path, (line_of(text, at), raw(value.get_ref())));
+        }
+        Ok(said)
+    }
+
+    fn bad_domain(&self, text: &str, at: usize, domain: &str, why: &str) -> SettingsError {
+        let key = if domain.is_empty() {
+            DOMAIN_SECTION.to_owned()
+        } else {
+            domain_key(&domain.chars().take(60).collect::<String>())
+        };
+        SettingsError::BadKey { file: self.path.clone(), line: line_of(text, at), key, why: why.into() }
+    }
+
     fn unknown(&self, text: &str, at: usize, key: &str) -> SettingsError {
         let key: String = key.chars().take(60).collect();
         let nearest = nearest(&key);
         SettingsError::UnknownKey { file: self.path.clone(), line: line_of(text, at), key, nearest }
     }
+}
+
+/// How a domain's section is named: `check.domains."example.com"`.
+pub(crate) fn domain_key(domain: &str) -> String {
+    format!("{DOMAIN_SECTION}.{}", quote_toml(domain))
+}
+
+fn parse_domain(given: &str) -> Result<DnsName, String> {
+    if given.starts_with("*.") {
+        return Err("a domain goes for all names below it; leave the *. out".into());
+    }
+    given.parse().map_err(|error: parallax_core::BadDnsName| error.to_string())
 }
 
 fn raw(value: &DeValue<'_>) -> Raw {
@@ -187,6 +261,42 @@ mod tests {
             ("[[check]]\n", "c.toml line 1: unknown key \"check\""),
             ("[check]\npolicy =\n", "c.toml line 2: "),
             ("[check]\npolicy = 1\npolicy = 2\n", "c.toml line 3: "),
+        ] {
+            let message = parse(text).unwrap_err();
+            assert!(message.starts_with(wanted), "{text:?}: {message}");
+            assert!(!message.contains('\n'), "{message}");
+        }
+    }
+
+    #[test]
+    fn domains_have_values_of_their_own() {
+        let file = parse("[check]\nreplies = 7\n[check.domains.\"Bücher.example.\"]\nreplies = 20\n").unwrap();
+        let domain: DnsName = "xn--bcher-kva.example".parse().unwrap();
+        assert_eq!(file.domains().collect::<Vec<_>>(), [&domain]);
+        assert_eq!(file.value_for(&domain, &keys::REPLIES), Some((4, &Raw::Integer(20))));
+        assert_eq!(file.value_for(&domain, &keys::THRESHOLD), None);
+        assert_eq!(file.value_for(&"example".parse().unwrap(), &keys::REPLIES), None);
+    }
+
+    #[test]
+    fn a_domain_that_is_none_is_named_with_its_line() {
+        for (text, wanted) in [
+            ("[check]\ndomains = 7", "c.toml line 2: check.domains: write [check.domains.\"example.com\"]"),
+            ("[check.domains]\n\"a.example\" = 7", "c.toml line 2: check.domains.\"a.example\": a domain has keys"),
+            ("[check.domains.\"*.a.example\"]", "c.toml line 1: check.domains.\"*.a.example\": a domain goes for all"),
+            (
+                "[check.domains.\"192.0.2.7\"]",
+                "c.toml line 1: check.domains.\"192.0.2.7\": \"192.0.2.7\" is an address",
+            ),
+            ("[check.domains.\"a:443\"]", "c.toml line 1: check.domains.\"a:443\": \"a:443\" is more than a DNS name"),
+            ("[check.domains.\"\"]", "c.toml line 1: check.domains: no name was given"),
+            ("[check.domains.a]\n[check.domains.A]", "c.toml line 1: check.domains.\"a\": the same domain"),
+            (
+                "[check.domains.a]\nrepies = 1",
+                "c.toml line 2: check.domains.\"a\": unknown key \"repies\"; a domain may",
+            ),
+            ("[check.domains.a]\ntimeout_ms = 1", "c.toml line 2: check.domains.\"a\": unknown key \"timeout_ms\""),
+            ("[look.domains.a]\nreplies = 1", "c.toml line 1: unknown key \"look.domains\""),
         ] {
             let message = parse(text).unwrap_err();
             assert!(message.starts_with(wanted), "{text:?}: {message}");

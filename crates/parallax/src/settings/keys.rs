@@ -38,7 +38,8 @@ pub(crate) const LOG_VARIABLE: &str = "PARALLAX_LOG";
 /// The rule that turns evidence into a verdict.
 pub(crate) const POLICY: Key = key("check.policy", "PARALLAX_POLICY", "--policy", "");
 /// How many of the vantage points are asked.
-pub(crate) const REPLIES: Key = key("check.replies", "PARALLAX_REPLIES", "--replies", "all are asked");
+pub(crate) const REPLIES: Key =
+    key("check.replies", "PARALLAX_REPLIES", "--replies", "the policy's own: majority 5, the others ask all");
 /// The share of looks that is enough.
 pub(crate) const THRESHOLD: Key =
     key("check.threshold", "PARALLAX_THRESHOLD", "--threshold", "the policy's own: majority 0.5, quorum 0.75");
@@ -53,6 +54,12 @@ pub(crate) const MAX_AGE: Key = key("check.max_age_secs", "PARALLAX_MAX_AGE", "-
 /// Whether a private key that most remember long is trusted.
 pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
 
+/// Where the keys stand that are a domain's own.
+pub(crate) const DOMAIN_SECTION: &str = "check.domains";
+
+/// The keys that a domain may have of its own: those that make the rule.
+pub(crate) const OF_DOMAINS: [&Key; 6] = [&POLICY, &REPLIES, &THRESHOLD, &MIN_DURATION, &MIN_VIEWS, &ACCEPT_PRIVATE];
+
 /// The DNS resolver.
 pub(crate) const RESOLVER: Key = key("look.resolver", "PARALLAX_RESOLVER", "--resolver", "the system's resolvers");
 /// The local address that looks and DNS questions leave from.
@@ -65,6 +72,9 @@ pub(crate) const DNSSEC: Key = key("look.dnssec", "PARALLAX_DNSSEC", "", "");
 pub(crate) const CT_LOGS: Key = key("look.ct_logs", "PARALLAX_CT_LOGS", "", "no log is known");
 /// The ports that a node looks at.
 pub(crate) const PORTS: Key = key("look.ports", "PARALLAX_PORTS", "", "");
+
+/// Whether the interactive shell keeps on disk what is typed.
+pub(crate) const SHELL_HISTORY: Key = key("shell.history", "PARALLAX_SHELL_HISTORY", "--history", "");
 
 /// The plain listener.
 pub(crate) const LISTEN: Key = key("serve.listen", "PARALLAX_LISTEN", "--listen", "");
@@ -99,9 +109,22 @@ pub(crate) const MIRROR_MAX_AGE: Key = key("mirror.max_age_secs", "PARALLAX_MIRR
 pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MIRROR_CLIENTS", "", "");
 /// What quizzes ask for besides the names of clients.
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
+/// Whether mirrors are told, after a check, what the others answered.
+pub(crate) const MIRROR_REPORTS: Key = key("mirror.reports", "PARALLAX_MIRROR_REPORTS", "--no-reports", "");
+/// How old the list of mirrors gets before it is asked for again.
+pub(crate) const MIRROR_REFRESH: Key = key("mirror.refresh_secs", "PARALLAX_MIRROR_REFRESH", "", "");
+
+/// Whether any key may open a channel.
+pub(crate) const CHANNEL_OPEN: Key = key("channel.open", "PARALLAX_CHANNEL_OPEN", "", "");
+/// How long a channel lasts.
+pub(crate) const CHANNEL_LIFETIME: Key = key("channel.lifetime_secs", "PARALLAX_CHANNEL_LIFETIME", "", "");
+/// How long a channel may rest.
+pub(crate) const CHANNEL_IDLE: Key = key("channel.idle_secs", "PARALLAX_CHANNEL_IDLE", "", "");
+/// Channels of one key.
+pub(crate) const CHANNEL_PER_KEY: Key = key("channel.per_key", "PARALLAX_CHANNEL_PER_KEY", "", "");
 
 /// All of them, in the order of the file.
-pub(crate) const ALL: [&Key; 30] = [
+pub(crate) const ALL: &[&Key] = &[
     &POLICY,
     &REPLIES,
     &THRESHOLD,
@@ -116,6 +139,7 @@ pub(crate) const ALL: [&Key; 30] = [
     &DNSSEC,
     &CT_LOGS,
     &PORTS,
+    &SHELL_HISTORY,
     &LISTEN,
     &LISTEN_TLS,
     &DATA,
@@ -132,4 +156,10 @@ pub(crate) const ALL: [&Key; 30] = [
     &MIRROR_MAX_AGE,
     &MIRROR_CLIENTS,
     &MIRROR_POPULAR,
+    &MIRROR_REPORTS,
+    &MIRROR_REFRESH,
+    &CHANNEL_OPEN,
+    &CHANNEL_LIFETIME,
+    &CHANNEL_IDLE,
+    &CHANNEL_PER_KEY,
 ];

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use parallax_core::DnsName;
+
 use super::SettingsError;
-use super::file::{File, Raw};
+use super::file::{File, Raw, domain_key};
 use super::keys::Key;
 use super::paths::Environment;
 use super::values::Value;
@@ -59,19 +61,29 @@ pub(crate) struct Layers<'a> {
     flags: &'a [Flag],
     env: Environment<'a>,
     file: &'a File,
+    /// The domains whose own values go before the file's others, the longest name first.
+    domains: Vec<&'a DnsName>,
     shown: Vec<Shown>,
 }
 
 impl<'a> Layers<'a> {
     /// Layers with nothing picked yet.
     pub(crate) fn new(flags: &'a [Flag], env: Environment<'a>, file: &'a File) -> Self {
-        Self { flags, env, file, shown: Vec::new() }
+        Self { flags, env, file, domains: Vec::new(), shown: Vec::new() }
+    }
+
+    /// Layers for one domain of the file: what it says of that domain goes before what it says of the domains above it,
+    /// and that before what it says of all.
+    pub(crate) fn of_domain(flags: &'a [Flag], env: Environment<'a>, file: &'a File, domain: &'a DnsName) -> Self {
+        let mut domains: Vec<_> = file.domains().filter(|known| is_within(domain.as_str(), known)).collect();
+        domains.sort_by_key(|known| std::cmp::Reverse(known.as_str().len()));
+        Self { domains, ..Self::new(flags, env, file) }
     }
 
     /// The value of a key that always has one.
     pub(crate) fn pick<T: Value>(&mut self, key: &'static Key, default: T) -> Result<T, SettingsError> {
         let (value, origin) = match self.find(key)? {
-            Some((raw, origin)) => (read(key, &raw, &origin)?, origin),
+            Some((raw, origin)) => (self.read(key, &raw, &origin)?, origin),
             None => (default, Origin::Default),
         };
         self.shown.push(Shown { key, toml: value.write(), is_empty: false, origin });
@@ -89,7 +101,7 @@ impl<'a> Layers<'a> {
                 });
             }
             Some((Raw::Text(text), origin)) if text.is_empty() => (None, origin),
-            Some((raw, origin)) => (Some(read::<T>(key, &raw, &origin)?), origin),
+            Some((raw, origin)) => (Some(self.read::<T>(key, &raw, &origin)?), origin),
             None => (None, Origin::Default),
         };
         let toml = value.as_ref().map_or_else(|| "\"\"".into(), Value::write);
@@ -112,16 +124,31 @@ impl<'a> Layers<'a> {
             let text = text.into_string().map_err(|_| SettingsError::NotText { variable: key.variable })?;
             return Ok(Some((Raw::Text(text), Origin::Variable(key.variable))));
         }
-        let said = self.file.value(key);
+        let of_domain = self.domains.iter().find_map(|domain| self.file.value_for(domain, key));
+        let said = of_domain.or_else(|| self.file.value(key));
         Ok(said.map(|(line, raw)| (raw.clone(), Origin::File { path: self.file.path().into(), line })))
+    }
+
+    fn read<T: Value>(&self, key: &'static Key, raw: &Raw, origin: &Origin) -> Result<T, SettingsError> {
+        T::read(raw).map_err(|why| match origin {
+            Origin::File { path, line } => {
+                SettingsError::BadKey { file: path.clone(), line: *line, key: self.name(key), why }
+            }
+            origin => SettingsError::Bad { origin: origin.clone(), why },
+        })
+    }
+
+    /// The key as it stands in the file.
+    fn name(&self, key: &'static Key) -> String {
+        let domain = self.domains.iter().find(|domain| self.file.value_for(domain, key).is_some());
+        domain.map_or_else(|| key.path.to_owned(), |domain| format!("{}.{}", domain_key(domain.as_str()), key.name()))
     }
 }
 
-fn read<T: Value>(key: &'static Key, raw: &Raw, origin: &Origin) -> Result<T, SettingsError> {
-    T::read(raw).map_err(|why| match origin {
-        Origin::File { path, line } => SettingsError::BadKey { file: path.clone(), line: *line, key: key.path, why },
-        origin => SettingsError::Bad { origin: origin.clone(), why },
-    })
+/// Whether a name is this domain or lies below it.
+pub(crate) fn is_within(name: &str, domain: &DnsName) -> bool {
+    let above = name.strip_suffix(domain.as_str());
+    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
 
 /// The file to read: the one that was named, else the usual one. The second value is whether it must be there.

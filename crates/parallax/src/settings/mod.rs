@@ -1,5 +1,6 @@
 //! From raw arguments to resolved settings: flag, then environment, then file, then default.
 
+mod check;
 mod duration;
 mod file;
 mod keys;
@@ -11,24 +12,25 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parallax_core::{Policy, Share};
-use parallax_node::MirrorSettings;
-use parallax_proto::DEFAULT_MAX_AGE;
+use parallax_core::Policy;
+use parallax_node::{ChannelSettings, MirrorSettings};
+use parallax_proto::channel::ServerSettings;
 use parallax_proto::mirror::Settings as Rules;
 
+pub(crate) use check::{CheckSettings, DomainSettings, canonical};
 pub(crate) use duration::parse as parse_duration;
-pub(crate) use file::File;
+pub(crate) use file::{File, domain_key};
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY, SOURCE,
-    THRESHOLD, TIMEOUT,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS,
+    SCAN_EVERY, SHELL_HISTORY, SOURCE, THRESHOLD, TIMEOUT,
 };
-pub(crate) use layers::{Flag, Origin, Shown};
+pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Addresses, Day, Line, Millis, PolicyName, Popular, Region, Registry, Secs, Switch};
+use values::{Addresses, Day, Line, Popular, Region, Registry, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +38,7 @@ pub(crate) enum SettingsError {
     #[error("{origin}: {why}")]
     Bad { origin: Origin, why: String },
     #[error("{} line {line}: {key}: {why}", file.display())]
-    BadKey { file: PathBuf, line: usize, key: &'static str, why: String },
+    BadKey { file: PathBuf, line: usize, key: String, why: String },
     #[error("{} line {line}: unknown key \"{key}\"; did you mean {nearest}?", file.display())]
     UnknownKey { file: PathBuf, line: usize, key: String, nearest: &'static str },
     #[error("{} line {line}: {why}", file.display())]
@@ -56,31 +58,27 @@ pub(crate) enum SettingsError {
 pub(crate) struct Settings {
     /// How a check decides.
     pub(crate) check: CheckSettings,
+    /// How a check of certain domains does, in the order of their names.
+    pub(crate) domains: Vec<DomainSettings>,
     /// How looks are made.
     pub(crate) look: LookSettings,
+    /// How the interactive shell behaves.
+    pub(crate) shell: ShellSettings,
     /// How a node runs.
     pub(crate) serve: ServeSettings,
     /// How a node takes part in the federation.
     pub(crate) mirror: MirrorSettings,
+    /// How a user's checks ask the federation.
+    pub(crate) federation: FederationSettings,
+    /// Who gets a channel from a node.
+    pub(crate) channel: ChannelSettings,
     /// The configuration file, there or not.
     pub(crate) file: PathBuf,
     /// Whether it is there.
     pub(crate) file_found: bool,
     /// Each key as it is in force.
     pub(crate) shown: Vec<Shown>,
-}
-
-/// How a check decides.
-#[derive(Debug, PartialEq)]
-pub(crate) struct CheckSettings {
-    /// The rule.
-    pub(crate) policy: Policy,
-    /// How many of the vantage points are asked, drawn at random; `None` asks all.
-    pub(crate) replies: Option<usize>,
-    /// The whole check.
-    pub(crate) timeout: Duration,
-    /// How old a look may be that a vantage point answers with, where it agrees.
-    pub(crate) max_age: Duration,
+    flags: Vec<Flag>,
 }
 
 /// How looks are made.
@@ -98,6 +96,15 @@ pub(crate) struct LookSettings {
     pub(crate) ct_logs: Option<PathBuf>,
     /// The ports that a node looks at.
     pub(crate) ports: Ports,
+}
+
+/// How the interactive shell behaves.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ShellSettings {
+    /// Whether what is typed is kept on disk.
+    pub(crate) history: bool,
+    /// Where it is, or would be.
+    pub(crate) history_file: PathBuf,
 }
 
 /// How a node runs.
@@ -127,11 +134,17 @@ pub(crate) struct ServeSettings {
     pub(crate) scan_every: Option<Duration>,
 }
 
-/// The whole check, when nobody says otherwise.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How a user's checks ask the federation.
+#[derive(Debug, PartialEq)]
+pub(crate) struct FederationSettings {
+    /// Whether mirrors are told, after a check, what the others answered.
+    pub(crate) reports: bool,
+    /// How old the list gets before it is asked for again after a check; `None` never.
+    pub(crate) refresh: Option<Duration>,
+}
 
-/// Fewer looks than this decide nothing under `majority`.
-const DEFAULT_MIN_VIEWS: usize = 3;
+/// How old the list of mirrors gets.
+const DEFAULT_REFRESH: Duration = Duration::from_secs(86_400);
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_LISTEN_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8443);
@@ -139,24 +152,74 @@ const DEFAULT_LISTEN_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4
 impl Settings {
     /// Resolves the settings of a command from its flags, the environment and the configuration file.
     pub(crate) fn load(named: Option<&Path>, flags: &[Flag], env: Environment<'_>) -> Result<Self, SettingsError> {
-        let (path, must_exist) = layers::choose_file(named, CONFIG_VARIABLE, env)?;
-        Self::resolve(flags, env, &File::read(&path, must_exist)?)
+        Self::resolve(Policy::NAMES[0], flags, env, &read_file(named, env)?)
     }
 
-    /// Resolves them from a file that was read.
-    pub(crate) fn resolve(flags: &[Flag], env: Environment<'_>, file: &File) -> Result<Self, SettingsError> {
+    /// Resolves them from a file that was read; `usual` is the policy when nobody names one.
+    pub(crate) fn resolve(
+        usual: &'static str,
+        flags: &[Flag],
+        env: Environment<'_>,
+        file: &File,
+    ) -> Result<Self, SettingsError> {
         let mut layers = Layers::new(flags, env, file);
-        let check = resolve_check(&mut layers, flags)?;
+        let check = check::resolve(&mut layers, usual)?;
+        let domains = check::resolve_domains(flags, env, file, usual)?;
+        let policies = std::iter::once(&check).chain(domains.iter().map(|domain| &domain.check));
+        check::refuse_stray_flags(&policies.map(|check| &check.policy).collect::<Vec<_>>(), flags)?;
         let look = resolve_look(&mut layers)?;
+        let shell = resolve_shell(&mut layers, env)?;
         let serve = resolve_serve(&mut layers, env)?;
         let mirror = resolve_mirror(&mut layers)?;
+        let channel = resolve_channel(&mut layers)?;
+        let federation = FederationSettings {
+            reports: layers.pick(&keys::MIRROR_REPORTS, true)?,
+            refresh: Some(layers.pick(&keys::MIRROR_REFRESH, Secs(DEFAULT_REFRESH))?.0).filter(|age| !age.is_zero()),
+        };
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
-        Ok(Self { check, look, serve, mirror, file: path, file_found, shown: layers.into_shown() })
+        let (shown, flags) = (layers.into_shown(), flags.to_vec());
+        Ok(Self {
+            check,
+            domains,
+            look,
+            shell,
+            serve,
+            mirror,
+            federation,
+            channel,
+            file: path,
+            file_found,
+            shown,
+            flags,
+        })
+    }
+
+    /// How a check of this host decides: as the nearest domain says, else as for all.
+    pub(crate) fn check_of(&self, host: &str) -> &CheckSettings {
+        check::nearest(&self.domains, host).map_or(&self.check, |domain| &domain.check)
+    }
+
+    /// The same where this host is all that a command is about: a flag that changes nothing for it is refused.
+    pub(crate) fn check_of_one(&self, host: &str) -> Result<&CheckSettings, SettingsError> {
+        let check = self.check_of(host);
+        check::refuse_stray_flags(&[&check.policy], &self.flags)?;
+        Ok(check)
+    }
+
+    /// Where the value of a key comes from that decides about this host.
+    pub(crate) fn origin_of(&self, host: &str, key: &Key) -> Option<&Origin> {
+        let of_all = || check::origin_of(&self.shown, key);
+        check::nearest(&self.domains, host).map_or_else(of_all, |domain| domain.origin_of(key))
     }
 
     /// The list of vantage points beside the configuration.
     pub(crate) fn vantages_file(&self) -> PathBuf {
         self.file.with_file_name("vantages.toml")
+    }
+
+    /// The mirrors of the federation that this user knows, beside the configuration.
+    pub(crate) fn mirrors_file(&self) -> PathBuf {
+        self.file.with_file_name("mirrors.json")
     }
 
     /// The user's own word, beside the configuration.
@@ -165,49 +228,10 @@ impl Settings {
     }
 }
 
-fn resolve_check(layers: &mut Layers<'_>, flags: &[Flag]) -> Result<CheckSettings, SettingsError> {
-    let name: PolicyName = layers.pick(&keys::POLICY, PolicyName(Policy::NAMES[0]))?;
-    let replies = layers.pick_optional(&keys::REPLIES)?;
-    let threshold = layers.pick_optional(&keys::THRESHOLD)?;
-    let Secs(min_duration) = layers.pick(&keys::MIN_DURATION, Secs(Duration::ZERO))?;
-    let min_views = layers.pick(&keys::MIN_VIEWS, DEFAULT_MIN_VIEWS)?;
-    let Millis(timeout) = layers.pick(&keys::TIMEOUT, Millis(DEFAULT_TIMEOUT))?;
-    let Secs(max_age) = layers.pick(&keys::MAX_AGE, Secs(DEFAULT_MAX_AGE))?;
-    let accept_private = layers.pick(&keys::ACCEPT_PRIVATE, false)?;
-    let policy = tune(Policy::named(name.0).unwrap_or_default(), threshold, min_duration, min_views, accept_private);
-    refuse_stray_flags(&policy, flags)?;
-    Ok(CheckSettings { policy, replies, timeout, max_age })
-}
-
-fn tune(
-    policy: Policy,
-    share: Option<Share>,
-    min_duration: Duration,
-    min_views: usize,
-    accept_private: bool,
-) -> Policy {
-    match policy {
-        Policy::Evidence { .. } => Policy::Evidence { accept_private },
-        Policy::Majority { threshold, .. } => Policy::Majority { threshold: share.unwrap_or(threshold), min_views },
-        Policy::Quorum { threshold, .. } => Policy::Quorum { threshold: share.unwrap_or(threshold), min_duration },
-        policy @ (Policy::Unanimous | Policy::Mpic) => policy,
-    }
-}
-
-/// A flag that changes nothing is a misunderstanding; in file and environment it waits for its policy.
-fn refuse_stray_flags(policy: &Policy, flags: &[Flag]) -> Result<(), SettingsError> {
-    for (key, belongs) in [
-        (&keys::THRESHOLD, "majority and quorum"),
-        (&keys::MIN_DURATION, "quorum"),
-        (&keys::MIN_VIEWS, "majority"),
-        (&keys::ACCEPT_PRIVATE, "evidence"),
-    ] {
-        let policy = policy.name();
-        if !belongs.split(" and ").any(|name| name == policy) && flags.iter().any(|(flagged, _)| *flagged == key) {
-            return Err(SettingsError::NotOfPolicy { flag: key.flag, policy, belongs });
-        }
-    }
-    Ok(())
+/// Reads the configuration file: the one that was named, else the usual one.
+pub(crate) fn read_file(named: Option<&Path>, env: Environment<'_>) -> Result<File, SettingsError> {
+    let (path, must_exist) = layers::choose_file(named, CONFIG_VARIABLE, env)?;
+    File::read(&path, must_exist)
 }
 
 fn resolve_look(layers: &mut Layers<'_>) -> Result<LookSettings, SettingsError> {
@@ -219,6 +243,11 @@ fn resolve_look(layers: &mut Layers<'_>) -> Result<LookSettings, SettingsError> 
         ct_logs: layers.pick_optional(&keys::CT_LOGS)?,
         ports: layers.pick(&keys::PORTS, Ports::Home)?,
     })
+}
+
+fn resolve_shell(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ShellSettings, SettingsError> {
+    let Switch(history) = layers.pick(&keys::SHELL_HISTORY, Switch(false))?;
+    Ok(ShellSettings { history, history_file: paths::state_directory(env)?.join("shell-history") })
 }
 
 fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeSettings, SettingsError> {
@@ -252,6 +281,17 @@ fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsErr
         ..Rules::compressed(u32::try_from(by).unwrap_or(u32::MAX))
     };
     Ok(MirrorSettings { rules, popular, quiz_max_age, ..MirrorSettings::default() })
+}
+
+fn resolve_channel(layers: &mut Layers<'_>) -> Result<ChannelSettings, SettingsError> {
+    let mut rules = ServerSettings::default();
+    rules.open = layers.pick(&keys::CHANNEL_OPEN, rules.open)?;
+    let Secs(lifetime) = layers.pick(&keys::CHANNEL_LIFETIME, Secs(rules.lifetime))?;
+    let Secs(idle) = layers.pick(&keys::CHANNEL_IDLE, Secs(rules.limits.idle()))?;
+    rules.channels_per_key = layers.pick(&keys::CHANNEL_PER_KEY, rules.channels_per_key)?;
+    rules.lifetime = lifetime;
+    rules.limits.idle_secs = idle.as_secs();
+    Ok(ChannelSettings { rules })
 }
 
 fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {

@@ -18,6 +18,11 @@ pub(crate) fn data_directory(env: Environment<'_>) -> Result<PathBuf, SettingsEr
     Ok(base(env, "XDG_DATA_HOME", ".local/share")?.join("parallax"))
 }
 
+/// `$XDG_STATE_HOME/parallax`.
+pub(crate) fn state_directory(env: Environment<'_>) -> Result<PathBuf, SettingsError> {
+    Ok(base(env, "XDG_STATE_HOME", ".local/state")?.join("parallax"))
+}
+
 /// The specification: a variable that is empty or holds a relative path counts as not set.
 fn base(env: Environment<'_>, variable: &'static str, below_home: &str) -> Result<PathBuf, SettingsError> {
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());

@@ -12,7 +12,7 @@ mod federation;
 mod joining;
 mod peer;
 mod pool;
-mod random;
+pub(crate) mod random;
 mod rates;
 mod removing;
 mod reporting;

@@ -3,20 +3,20 @@
 use rand_core::Rng;
 
 /// An index below `bound`; 0 where that is 0. The bias, below 2^-32 for any list here, favours nobody who could aim.
-pub(super) fn below(rng: &mut dyn Rng, bound: usize) -> usize {
+pub(crate) fn below(rng: &mut dyn Rng, bound: usize) -> usize {
     let wide = u128::from(rng.next_u64()) * (bound as u128);
     (wide >> 64) as usize
 }
 
 /// Fisher and Yates.
-pub(super) fn shuffle<T>(rng: &mut dyn Rng, items: &mut [T]) {
+pub(crate) fn shuffle<T>(rng: &mut dyn Rng, items: &mut [T]) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(rng, last + 1));
     }
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::convert::Infallible;
 
     use rand_core::TryRng;
@@ -25,7 +25,7 @@ pub(super) mod tests {
 
     /// SplitMix64: the same numbers in every run.
     #[derive(Default)]
-    pub(in crate::mirror) struct Counter(pub(in crate::mirror) u64);
+    pub(crate) struct Counter(pub(crate) u64);
 
     impl TryRng for Counter {
         type Error = Infallible;

@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use parallax_core::Policy;
 
 use super::ablate::conclude_without;
-use super::evidence::Gathered;
+use super::evidence::Desk;
 use super::generate::{Generator, Workshop};
 use super::names::{Attack, Cell, Helped, Placement, VisitId};
 use super::results::{Ablation, Kind, Results, Row, Tally};
+use super::scenario::Scenario;
 
 /// Visits that a thread makes before it comes back for more.
 const BLOCK: u64 = 2048;
@@ -33,6 +34,10 @@ pub struct Plan {
 impl Plan {
     /// Shares of captured vantage points, in percent, from one near the user to nearly all.
     pub const CAPTURED: [u8; 6] = [0, 20, 40, 50, 60, 80];
+
+    /// A liar, or a fifth of them, helps a poisoned resolver.
+    pub const ONE_LIAR: Attack =
+        Attack::Liars { share: 20, placement: Placement::Independent, helped: Helped::Resolver };
 
     /// Half of the visits honest, the others shared out evenly among the attacks, for each number of asked alike; the first
     /// number also gets the attacks that are looked at for one number only.
@@ -59,7 +64,7 @@ impl Plan {
         let near = [Attack::NearMe { resolver: false }, Attack::NearMe { resolver: true }, Attack::Resolver];
         let hijacks = Self::CAPTURED.iter().filter(|captured| **captured > 0);
         let hijacks = hijacks.map(|captured| Attack::Hijack { captured: *captured, with_me: true });
-        near.into_iter().chain(hijacks).chain([Attack::SubPrefix, Attack::NearServer]).collect()
+        near.into_iter().chain(hijacks).chain([Attack::SubPrefix, Attack::NearServer, Self::ONE_LIAR]).collect()
     }
 
     /// All attacks.
@@ -71,7 +76,8 @@ impl Plan {
         for share in [20, 40, 60] {
             for placement in Placement::ALL {
                 attacks.push(Attack::Flood { share, placement });
-                attacks.extend(Helped::ALL.map(|helped| Attack::Liars { share, placement, helped }));
+                let liars = Helped::ALL.map(|helped| Attack::Liars { share, placement, helped });
+                attacks.extend(liars.into_iter().filter(|attack| *attack != Self::ONE_LIAR));
             }
         }
         attacks
@@ -119,12 +125,13 @@ fn work(
 ) -> Counts {
     let mut counts = Counts::default();
     let mut workshop: Option<Workshop> = None;
+    let mut desk = Desk::new(generator.service().clone());
     while let Some((cell, begin, end)) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
         for index in *begin..*end {
             let visit = VisitId { seed: plan.seed, cell: *cell, index };
             let shop = workshop.get_or_insert_with(|| generator.workshop(visit));
             generator.draw(visit, shop);
-            counts.judge(plan, shop);
+            counts.judge(plan, &shop.scenario, &mut desk);
         }
         progress(end - begin);
     }
@@ -140,16 +147,17 @@ struct Counts {
 }
 
 impl Counts {
-    fn judge(&mut self, plan: &Plan, shop: &Workshop) {
-        let Gathered { evidence, now, questions } = shop.scenario.gather();
-        let kind = Kind::of(&shop.scenario);
+    fn judge(&mut self, plan: &Plan, scenario: &Scenario, desk: &mut Desk) {
+        let (now, questions) = desk.gather(scenario);
+        let evidence = desk.evidence();
+        let kind = Kind::of(scenario);
         let mut take = |judge: Judge, (decision, rule)| {
-            self.tallies.entry(judge).or_default().take(decision, rule, questions, &shop.scenario);
+            self.tallies.entry(judge).or_default().take(decision, rule, questions, scenario);
         };
         for (place, policy) in plan.policies.iter().enumerate() {
-            take((place, None, kind), policy.conclude(&evidence, now));
+            take((place, None, kind), policy.conclude(evidence, now));
             for ablation in plan.ablations.iter().filter(|_| matches!(policy, Policy::Evidence { .. })) {
-                let without = conclude_without(policy, *ablation, &evidence, now);
+                let without = conclude_without(policy, *ablation, evidence, now);
                 take((place, Some(*ablation), kind), without);
             }
         }

@@ -108,6 +108,7 @@ fn a_check_with_everything_in_it() {
         dropped: vec![ShownFailure { label: "192.0.2.5:8443".into(), why: "the signature does not hold".into() }],
         missing: vec![ShownFailure { label: "192.0.2.6:8443".into(), why: "no answer in time".into() }],
         not_needed: vec!["192.0.2.7:8443".into(), "192.0.2.8:8443".into()],
+        mirrors: None,
         elapsed: Duration::from_millis(312),
     };
     let text = plain(&render(&shown, NOW));
@@ -136,6 +137,7 @@ fn nobody_to_ask() {
         dropped: vec![],
         missing: vec![],
         not_needed: vec![],
+        mirrors: None,
         elapsed: Duration::from_millis(41),
     };
     insta::assert_snapshot!(plain(&render(&shown, NOW)));
@@ -166,6 +168,7 @@ fn strangers_can_neither_widen_nor_forge_the_report() {
             dropped: vec![failure.clone()],
             missing: vec![failure],
             not_needed: vec![long.clone()],
+            mirrors: None,
             elapsed: Duration::ZERO,
         };
         let styled = render(&shown, NOW);
@@ -222,6 +225,7 @@ fn a_server_that_offers_tls_to_some_or_to_nobody() {
             dropped: vec![],
             missing: vec![],
             not_needed: vec![],
+            mirrors: None,
             elapsed: Duration::from_millis(3),
         };
         let text = plain(&render(&shown, NOW));

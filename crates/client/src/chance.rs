@@ -1,13 +1,13 @@
-//! The system's randomness, as the state machine takes it.
+//! The system's randomness, as the pure parts of the federation take it.
 
 use std::convert::Infallible;
 use std::hash::{BuildHasher as _, RandomState};
 
 use rand_core::TryRng;
 
-/// Draws from the system's generator.
+/// Draws from the system's generator. For draws, not for keys.
 #[derive(Debug)]
-pub(super) struct Chance;
+pub struct Chance;
 
 impl TryRng for Chance {
     type Error = Infallible;
