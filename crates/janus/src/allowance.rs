@@ -72,7 +72,8 @@ impl Allowances {
     }
 
     /// Counts an order from `network`, for `mailbox`. `certified` is the asking key, where that mailbox holds it already:
-    /// then its own allowance is all that counts. A thousand strangers who used up everything else do not shut owners out.
+    /// then it has an allowance of its own, which no other limit touches. A thousand strangers who used up everything else do
+    /// not shut owners out. Beyond it an owner's orders count as anybody's, and no mail goes out.
     pub fn take(
         &mut self,
         mailbox: &Mailbox,
@@ -80,8 +81,9 @@ impl Allowances {
         network: SmallNetwork,
         now: Timestamp,
     ) -> Allowed {
-        if certified.is_some() {
-            return self.take_address(mailbox, certified, now);
+        let owner = certified.map(|key| Addressee::Owner(mailbox.folded(), key));
+        if owner.clone().is_some_and(|owner| self.take_address(owner, now)) {
+            return Allowed::Mail;
         }
         let Limits { network_hour, overall_hour, .. } = self.limits;
         forget(&mut self.overall, now, HOUR);
@@ -94,21 +96,20 @@ impl Allowances {
         }
         used.push_back(now);
         self.overall.push_back(now);
-        self.take_address(mailbox, certified, now)
+        match owner.is_none() && self.take_address(Addressee::Anybody(mailbox.folded()), now) {
+            true => Allowed::Mail,
+            false => Allowed::NoMail,
+        }
     }
 
-    fn take_address(&mut self, mailbox: &Mailbox, certified: Option<Fingerprint>, now: Timestamp) -> Allowed {
-        let addressee = match certified {
-            Some(key) => Addressee::Owner(mailbox.folded(), key),
-            None => Addressee::Anybody(mailbox.folded()),
-        };
-        let Some(used) = self.addresses.of(addressee, DAY, now) else { return Allowed::NoMail };
+    fn take_address(&mut self, addressee: Addressee, now: Timestamp) -> bool {
+        let Some(used) = self.addresses.of(addressee, DAY, now) else { return false };
         let within_hour = used.iter().filter(|at| now.since(**at) < HOUR).count();
         if within_hour >= self.limits.address_hour as usize || used.len() >= self.limits.address_day as usize {
-            return Allowed::NoMail;
+            return false;
         }
         used.push_back(now);
-        Allowed::Mail
+        true
     }
 }
 
@@ -199,7 +200,12 @@ mod tests {
         let mut full = Allowances::new(limits);
         full.take(&"bob@example.com".parse().unwrap(), None, network("192.0.2.1"), at(0));
         assert!(matches!(full.take(&mailbox, None, network("192.0.2.1"), at(1)), Allowed::Refused { .. }));
-        assert_eq!(full.take(&mailbox, Some(key(1)), network("192.0.2.1"), at(1)), Allowed::Mail);
+        for _ in 0..3 {
+            assert_eq!(full.take(&mailbox, Some(key(1)), network("192.0.2.1"), at(1)), Allowed::Mail);
+        }
+        // Nor does an owner fill the disk.
+        let beyond = full.take(&mailbox, Some(key(1)), network("192.0.2.1"), at(1));
+        assert!(matches!(beyond, Allowed::Refused { .. }), "{beyond:?}");
         // It is not without bounds either.
         let more = (0..20)
             .filter(|_| allowances.take(&mailbox, Some(key(1)), network("198.51.100.1"), at(2)) == Allowed::Mail);

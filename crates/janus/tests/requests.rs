@@ -4,7 +4,8 @@
 
 mod support;
 
-use parallax_janus::{BadRequest, KeyKind, LARGEST_REQUEST, Request};
+use parallax_janus::{BadRequest, KeyKind, LARGEST_REQUEST, Letter, Request};
+use proptest::prelude::*;
 
 use support::der::{
     COMMON_NAME, Csr, EXTENSION_REQUEST, SAN, attribute, bits, extension, int, name, null, octets, oid, rfc822, san,
@@ -371,4 +372,36 @@ fn what_is_not_strict_is_told_apart() {
         [attribute("1.2.840.113549.1.9.7", &[tlv(0x0c, b"b")]), attribute("1.2.840.113549.1.9.2", &[tlv(0x0c, b"a")])];
     let error = parse(&but(|csr| csr.attributes = Csr::attributes(&values))).unwrap_err().to_string();
     assert!(error.contains(STRICT) || error.contains(READ) || error.contains("attribute"), "{error}");
+}
+
+proptest! {
+    /// Whatever address somebody signs a request for: a mail goes to it alone and has one line of subject, or it is refused.
+    #[test]
+    fn no_address_makes_more_of_a_mail(address in "[a-zA-Z0-9.+@\\r\\n\\x00 <>,;:\"()\\[\\]\\\\%_\\-]{0,24}|[a-z]{1,6}@[a-z]{1,6}\\.[a-z]{2,4}[\\r\\n\\x00, ]?[a-z@:]{0,9}") {
+        let key = Key::ed25519(3);
+        let der = Csr::of(&key, &address).write(&key);
+        if let Ok(request) = parse(&der) {
+            let mailbox = request.mailbox();
+            prop_assert_eq!(mailbox.as_str(), address.as_str());
+            prop_assert!(!address.contains(|c: char| c.is_control() || " <>,;:\"()[]\\".contains(c)));
+            prop_assert_eq!(address.matches('@').count(), 1);
+            let letter = Letter::certificate(mailbox, &[vec![1]], support::now());
+            prop_assert!(!letter.subject.contains(char::is_control) && letter.to == *mailbox);
+        }
+    }
+
+    /// Random damage, under a signature that holds over it: nothing panics, and what is taken is what it seems.
+    #[test]
+    fn damage_that_is_signed_is_not_taken_for_something_else(place in 0_usize..200, byte: u8, more in proptest::collection::vec(any::<u8>(), 0..4)) {
+        let key = Key::ed25519(3);
+        let csr = Csr::of(&key, mailbox());
+        let mut info = csr.info();
+        let place = place % info.len();
+        info.splice(place..=place, std::iter::once(byte).chain(more));
+        let der = seq(&[info.clone(), key.algorithm(), bits(&key.sign_as_x509_does(&info))]);
+        if let Ok(request) = parse(&der) {
+            prop_assert_eq!(request.key().spki().to_vec(), key.spki());
+            prop_assert!(der.windows(request.mailbox().as_str().len()).any(|part| part == request.mailbox().as_str().as_bytes()));
+        }
+    }
 }
