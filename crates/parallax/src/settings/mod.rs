@@ -173,11 +173,11 @@ impl Settings {
         let shell = resolve_shell(&mut layers, env)?;
         let serve = resolve_serve(&mut layers, env)?;
         let mirror = resolve_mirror(&mut layers)?;
-        let channel = resolve_channel(&mut layers)?;
         let federation = FederationSettings {
             reports: layers.pick(&keys::MIRROR_REPORTS, true)?,
             refresh: Some(layers.pick(&keys::MIRROR_REFRESH, Secs(DEFAULT_REFRESH))?.0).filter(|age| !age.is_zero()),
         };
+        let channel = resolve_channel(&mut layers)?;
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
         let (shown, flags) = (layers.into_shown(), flags.to_vec());
         Ok(Self {
