@@ -106,7 +106,15 @@ impl<'a> Course<'a> {
     fn is_over(&self, policy: Option<&Policy>) -> bool {
         let settled =
             |gathered: &Gathered, policy: &Policy| policy.is_settled(&gathered.evidence, &gathered.open(), now());
-        self.gathered.as_ref().zip(policy).is_some_and(|(gathered, policy)| settled(gathered, policy))
+        let decided = |gathered: &Gathered, policy: &Policy| self.mirrors_suffice() || settled(gathered, policy);
+        self.gathered.as_ref().zip(policy).is_some_and(|(gathered, policy)| decided(gathered, policy))
+    }
+
+    /// The first three usable answers count, where nobody but mirrors is asked: a silent one is covered by its hedge. It
+    /// stays among the asked.
+    fn mirrors_suffice(&self) -> bool {
+        let enough = |mirrors: &Mirrors| mirrors.first == 0 && mirrors.reserve.has_enough();
+        self.checker.hubs().is_empty() && self.mirrors.as_ref().is_some_and(enough)
     }
 
     /// Waits for the next thing to happen; false when nothing can.

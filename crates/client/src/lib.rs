@@ -9,6 +9,7 @@ mod federation;
 mod gathered;
 mod http;
 mod hub;
+mod hub_vantage;
 mod mail;
 mod node;
 mod notary;
@@ -31,6 +32,7 @@ pub use federation::{
     LARGEST_KNOWN, LEAST_KNOWN, ListsTold, MOST_KNOWN, NoList, Noted, diverse_pairs, in_any_order,
 };
 pub use hub::HubPoint;
+pub use hub_vantage::{HubVantage, PeerLoop, PeerNews};
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};

@@ -1,13 +1,14 @@
 //! What a peer does for others: it looks where a hub asks it to, within its own limits, and signs what it saw.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use parallax_core::{
     CaId, DnsAnswers, Fingerprint, Host, HostKey, HostKeyKind, Look, Md5Fingerprint, Met, Observation, Outcome,
-    PublicCa, Scheme, ServiceId, Signer, Timestamp, VantageId,
+    PublicCa, Scheme, ServiceId, Timestamp,
 };
 use parallax_probe::{Prober, sha256};
+use parallax_proto::channel::OwnKey;
 use parallax_proto::hub::{self, Attach, Pace, Seen, Unseen};
 use parallax_proto::{VIEW_FORMAT, VIEW_LIFE, View};
 
@@ -51,8 +52,7 @@ impl Default for PeerSettings {
 
 /// A peer's eye: its key, its prober and its limits. What it looks at is bounded by the prober's target policy.
 pub struct PeerEye {
-    id: VantageId,
-    key: Arc<dyn Signer>,
+    key: OwnKey,
     prober: Prober,
     settings: PeerSettings,
     pace: Mutex<Pace>,
@@ -60,15 +60,15 @@ pub struct PeerEye {
 }
 
 impl PeerEye {
-    /// A peer under the key whose id is `id`.
-    pub fn new(id: VantageId, key: Arc<dyn Signer>, prober: Prober, settings: PeerSettings) -> Self {
+    /// A peer under this key.
+    pub fn new(key: OwnKey, prober: Prober, settings: PeerSettings) -> Self {
         let pace = Mutex::new(Pace::new(settings.looks_per_minute, now()));
-        Self { id, key, prober, settings, pace, places: tokio::sync::Semaphore::new(LOOKS_AT_ONCE) }
+        Self { key, prober, settings, pace, places: tokio::sync::Semaphore::new(LOOKS_AT_ONCE) }
     }
 
-    /// The id of its key.
-    pub fn id(&self) -> VantageId {
-        self.id
+    /// Its key.
+    pub fn key(&self) -> &OwnKey {
+        &self.key
     }
 
     /// What it says when it attaches.
@@ -85,7 +85,7 @@ impl PeerEye {
             Some(lie) => lie.look(&look.service),
             None => self.see(&look).await,
         };
-        match self.view(&look, seen).sign(self.key.as_ref()) {
+        match self.view(&look, seen).sign(self.key.signer()) {
             Ok(view) => Seen { look_id: look.look_id, view: Some(view), unseen: None },
             Err(_) => unseen(Unseen::Failed),
         }
@@ -111,7 +111,7 @@ impl PeerEye {
         let issued_at = now().max(seen.now.at);
         View {
             format: VIEW_FORMAT.into(),
-            vantage: self.id,
+            vantage: self.key.id().into(),
             region: self.settings.region.clone(),
             service: look.service.clone(),
             nonce: Some(look.nonce.to_string()),
@@ -120,6 +120,7 @@ impl PeerEye {
             dns: seen.dns,
             now: seen.now,
             history: Vec::new(),
+            kept_since: None,
             authority: Vec::new(),
         }
     }

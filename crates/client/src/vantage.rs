@@ -114,6 +114,12 @@ pub enum Missing {
     /// Its answer is larger than any may be.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// A hub gives no channel.
+    #[error("it gives no channel: {0}")]
+    Channel(String),
+    /// It declined what was asked.
+    #[error("it declined: {0}")]
+    Declined(String),
     /// What a hub passed on does not count, whatever its signature.
     #[error("{0}")]
     Peer(String),
@@ -149,6 +155,8 @@ impl Missing {
             | Missing::NoHistory
             | Missing::NotForNotaries
             | Missing::NoDns
+            | Missing::Channel(_)
+            | Missing::Declined(_)
             | Missing::Private
             | Missing::NothingToCompare
             | Missing::Protocol(_) => false,

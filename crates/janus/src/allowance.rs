@@ -71,7 +71,8 @@ impl Allowances {
         Self { limits, addresses: Windows::default(), networks: Windows::default(), overall: VecDeque::new() }
     }
 
-    /// Counts an order from `network`, for `mailbox`. `certified` is the asking key, where that mailbox holds it already.
+    /// Counts an order from `network`, for `mailbox`. `certified` is the asking key, where that mailbox holds it already:
+    /// then its own allowance is all that counts. A thousand strangers who used up everything else do not shut owners out.
     pub fn take(
         &mut self,
         mailbox: &Mailbox,
@@ -79,6 +80,9 @@ impl Allowances {
         network: SmallNetwork,
         now: Timestamp,
     ) -> Allowed {
+        if certified.is_some() {
+            return self.take_address(mailbox, certified, now);
+        }
         let Limits { network_hour, overall_hour, .. } = self.limits;
         forget(&mut self.overall, now, HOUR);
         if let Some(retry_after) = wait(&self.overall, overall_hour, HOUR, now) {
@@ -90,21 +94,21 @@ impl Allowances {
         }
         used.push_back(now);
         self.overall.push_back(now);
-        if self.take_address(mailbox, certified, now) { Allowed::Mail } else { Allowed::NoMail }
+        self.take_address(mailbox, certified, now)
     }
 
-    fn take_address(&mut self, mailbox: &Mailbox, certified: Option<Fingerprint>, now: Timestamp) -> bool {
+    fn take_address(&mut self, mailbox: &Mailbox, certified: Option<Fingerprint>, now: Timestamp) -> Allowed {
         let addressee = match certified {
             Some(key) => Addressee::Owner(mailbox.folded(), key),
             None => Addressee::Anybody(mailbox.folded()),
         };
-        let Some(used) = self.addresses.of(addressee, DAY, now) else { return false };
+        let Some(used) = self.addresses.of(addressee, DAY, now) else { return Allowed::NoMail };
         let within_hour = used.iter().filter(|at| now.since(**at) < HOUR).count();
         if within_hour >= self.limits.address_hour as usize || used.len() >= self.limits.address_day as usize {
-            return false;
+            return Allowed::NoMail;
         }
         used.push_back(now);
-        true
+        Allowed::Mail
     }
 }
 
@@ -190,6 +194,12 @@ mod tests {
         }
         assert_eq!(allowances.take(&mailbox, None, network("198.51.100.1"), at(1)), Allowed::NoMail);
         assert_eq!(allowances.take(&mailbox, Some(key(1)), network("198.51.100.1"), at(1)), Allowed::Mail);
+        // Nor do they by using up what everybody has together.
+        let limits = Limits { overall_hour: 1, network_hour: 1, ..Limits::default() };
+        let mut full = Allowances::new(limits);
+        full.take(&"bob@example.com".parse().unwrap(), None, network("192.0.2.1"), at(0));
+        assert!(matches!(full.take(&mailbox, None, network("192.0.2.1"), at(1)), Allowed::Refused { .. }));
+        assert_eq!(full.take(&mailbox, Some(key(1)), network("192.0.2.1"), at(1)), Allowed::Mail);
         // It is not without bounds either.
         let more = (0..20)
             .filter(|_| allowances.take(&mailbox, Some(key(1)), network("198.51.100.1"), at(2)) == Allowed::Mail);

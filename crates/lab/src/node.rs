@@ -84,8 +84,8 @@ impl Lab {
             change(settings);
         });
         let node = node.await?;
-        if let Some(https) = node.node.https() {
-            place.behave(Behaviour::Far(https, round_trip / 2));
+        if let Some(far) = node.far_behaviour(round_trip) {
+            place.behave(far);
         }
         Ok((node, place))
     }
@@ -138,6 +138,11 @@ impl LabNode {
     /// What it says of itself.
     pub fn descriptor(&self) -> Descriptor {
         self.node.descriptor()
+    }
+
+    /// What stands in for it at another address, over this round trip.
+    pub fn far_behaviour(&self, round_trip: Duration) -> Option<Behaviour> {
+        self.node.https().map(|https| Behaviour::Far(https, round_trip / 2))
     }
 
     /// Its data directory.

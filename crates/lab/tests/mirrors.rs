@@ -165,7 +165,14 @@ async fn row_7_a_silent_mirror_is_hedged_and_the_first_three_usable_answers_coun
     assert!(now_asked.starts_with(&drawn) && (4..=5).contains(&now_asked.len()), "{now_asked:?}");
     assert!(report.views.iter().all(|view| view.vantage != drawn[1]));
 
-    // It is noted, and left out of the draws when it was silent three times.
+    // Nor does the default policy wait for it, though no memory is long yet.
+    let builder = world.lab.federated(world.lab.address(USER, 1), Federation::new(&world.known).with_reports(false));
+    let begun = Instant::now();
+    let report_by_default = builder.unwrap().timeout(PATIENCE).build().report(&world.service).await;
+    assert_eq!(report_by_default.verdict.decision, Decision::Trusted, "{:?}", report_by_default.verdict);
+    assert!(begun.elapsed() < PATIENCE / 2, "{:?}", begun.elapsed());
+
+    // It is noted, counts as dead when it was silent three times, and is drawn all the same: silence rolls no dice again.
     patient.settle(PATIENCE).await;
     let noted = federation.take_noted();
     assert_eq!(noted.get(&drawn[1]).and_then(|noted| noted.answered), Some(false), "{noted:?}");
@@ -175,8 +182,8 @@ async fn row_7_a_silent_mirror_is_hedged_and_the_first_three_usable_answers_coun
         known.note(&noted, moment);
     }
     assert!(known.find(drawn[1]).unwrap().is_dead());
-    let (without, _) = world.checker(|_| Federation::new(&known).with_reports(false));
-    assert!(!asked(&without.report(&world.service).await).contains(&drawn[1]));
+    let (again, _) = world.checker(|_| Federation::new(&known).with_reports(false));
+    assert_eq!(first_three(&again.report(&world.service).await), drawn);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::descriptor::Description;
 use crate::dns::Dns;
 use crate::histories::Histories;
+use crate::hub::HubRole;
 use crate::identity::Identity;
 use crate::legacy::Legacy;
 use crate::lifecycle::Lifecycle;
@@ -43,6 +44,8 @@ pub(crate) struct App {
     pub(crate) bootstrap: BootstrapFiles,
     pub(crate) views: Arc<Views>,
     pub(crate) mirrors: Arc<Mirrors>,
+    /// `None` where this node is no hub.
+    pub(crate) hub: Option<Arc<HubRole>>,
     pub(crate) dns: Dns,
     pub(crate) channels: Arc<Channels>,
     /// `None` when it is off, or there is no HTTP listener.

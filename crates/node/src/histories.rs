@@ -8,8 +8,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use moka::sync::Cache;
-use parallax_core::{History, Look, ServiceId};
-use parallax_store::{Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, SqliteStore, StoreError};
+use parallax_core::{History, Look, ServiceId, Timestamp};
+use parallax_store::{
+    Cursor, HistoryPage, HistoryStore, Known, Listed, Listing, SqliteStore, StoreError, kept_since, note_forgetting,
+};
 use tokio::time::Instant;
 
 use crate::metrics::Metrics;
@@ -32,6 +34,8 @@ pub(crate) struct Histories {
 
 struct Shared {
     cache: Cache<ServiceId, Kept>,
+    /// The store's mark of forgetting, never older than the newest history that was read; see [`Shared::read_mark`].
+    kept_since: Mutex<Option<Timestamp>>,
     /// Services that are being read or written now.
     under_way: Mutex<HashMap<ServiceId, UnderWay>>,
 }
@@ -64,7 +68,12 @@ impl Histories {
     pub(crate) fn new(store: Arc<SqliteStore>, metrics: Arc<Metrics>, bytes: u64) -> Self {
         let weigh = |_: &ServiceId, kept: &Kept| weight(&kept.known);
         let cache = Cache::builder().max_capacity(bytes).weigher(weigh).time_to_live(KEPT).build();
-        Self { store, shared: Arc::new(Shared { cache, under_way: Mutex::default() }), metrics, fresh: FRESH }
+        Self {
+            store,
+            shared: Arc::new(Shared { cache, kept_since: Mutex::default(), under_way: Mutex::default() }),
+            metrics,
+            fresh: FRESH,
+        }
     }
 
     /// What is known of a service: from memory when that is fresh, else from the store, else from memory all the same.
@@ -75,7 +84,11 @@ impl Histories {
             return Ok(Recalled { known: Some(Arc::clone(&kept.known)), from_memory: false });
         }
         let reading = Reading::begin(&self.shared, service);
-        match self.store.known(service).await {
+        let known = match self.store.known(service).await {
+            Ok(known) => self.shared.read_mark(&self.store).await.map(|()| known),
+            Err(error) => Err(error),
+        };
+        match known {
             Ok(known) => {
                 self.metrics.history("store");
                 // The very same history stays the very same: what was made from it need not be made again.
@@ -94,6 +107,20 @@ impl Histories {
         }
     }
 
+    /// Since when this node keeps what it sees, as far as it may matter for what was recalled until now.
+    pub(crate) fn kept_since(&self) -> Option<Timestamp> {
+        *self.shared.kept_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// At the first start, when there is nothing that could have been forgotten, memory begins.
+    pub(crate) async fn begin(&self, now: Timestamp) -> Result<(), StoreError> {
+        let first = Listing { limit: 1, ..Listing::default() };
+        if kept_since(&*self.store).await?.is_none() && self.store.services(first).await?.is_empty() {
+            note_forgetting(&*self.store, now).await?;
+        }
+        self.shared.read_mark(&self.store).await
+    }
+
     /// Follows a write to its end, in a task of its own: one whose asker has left must not leave memory behind the disk.
     fn follow<T: Send + 'static>(
         &self,
@@ -102,8 +129,12 @@ impl Histories {
         learn: impl FnOnce(&T) -> Option<Arc<Known>> + Send + 'static,
     ) -> BoxFuture<'static, Result<T, StoreError>> {
         let (writing, written) = Writing::begin(&self.shared, service, || begin(&self.store));
+        let (shared, store) = (Arc::clone(&self.shared), Arc::clone(&self.store));
         let followed = tokio::spawn(async move {
-            let written = written.await;
+            let written = match written.await {
+                Ok(written) => shared.read_mark(&store).await.map(|()| written),
+                Err(error) => Err(error),
+            };
             writing.end(written.as_ref().ok().map(learn));
             written
         });
@@ -133,12 +164,22 @@ impl HistoryStore for Histories {
         self.store.histories(from, limit)
     }
 
+    /// Whoever calls this notes it first ([`parallax_store::note_forgetting`]).
     fn forget(&self, service: &ServiceId) -> BoxFuture<'static, Result<bool, StoreError>> {
         self.follow(service, |store| store.forget(service), |_| None)
     }
 }
 
 impl Shared {
+    /// After each history that comes from the store, and before anybody sees it: another program may have had it forget
+    /// something, and it noted that first. A view without the mark would convict this node.
+    async fn read_mark(&self, store: &SqliteStore) -> Result<(), StoreError> {
+        let mark = kept_since(store).await?;
+        let mut known = self.kept_since.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = (*known).max(mark);
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<ServiceId, UnderWay>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }

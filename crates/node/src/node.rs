@@ -23,6 +23,7 @@ use crate::descriptor::{Description, Portrait};
 use crate::dns::Dns;
 use crate::error::NodeError;
 use crate::histories::Histories;
+use crate::hub::{HubRole, Tools as HubTools};
 use crate::identity::{Identity, IdentityError, ServerTerms};
 use crate::legacy::{Legacy, LegacyKeeper, Tools as LegacyTools};
 use crate::lifecycle::Lifecycle;
@@ -31,6 +32,7 @@ use crate::listen::{Serving, accept_loop, affordable, tls_config};
 use crate::looks::{Looks, Tools, admission};
 use crate::metrics::Metrics;
 use crate::mirror::{Mirrors, Tools as MirrorTools};
+use crate::operator::{OPERATOR_SOCKET, OperatorSocket};
 use crate::router::router;
 use crate::scan;
 use crate::settings::{NodeLimits, NodeSettings};
@@ -98,12 +100,20 @@ impl Node {
             let bus = crate::channels::bus::Bus::connect(bus, Arc::clone(&node.app.channels), describe).await?;
             bus.run().await?;
         }
+        if let Some(hub) = node.app.hub.clone() {
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                hub.run().await;
+                drop(under_way);
+            });
+        }
         let channels = Arc::clone(&node.app.channels).run();
         let under_way = node.app.shared.lifecycle.enter();
         tokio::spawn(async move {
             channels.await;
             drop(under_way);
         });
+        node.serve_operator();
         let app = Arc::clone(&node.app);
         tokio::spawn(async move {
             if let Some(legacy) = &app.legacy {
@@ -140,6 +150,17 @@ impl Node {
             tokio::spawn(accept_loop(serving, listener, Some(tls)));
         }
         Ok(())
+    }
+
+    /// A node works without: nothing but its operator's commands needs it.
+    fn serve_operator(&self) {
+        match OperatorSocket::open(self.data.path()) {
+            Ok(socket) => drop(tokio::spawn(socket.serve(Arc::clone(&self.app)))),
+            Err(error) => {
+                let path = self.data.path().join(OPERATOR_SOCKET);
+                tracing::warn!(%error, path = %path.display(), "no socket for the operator's commands");
+            }
+        }
     }
 
     /// Where HTTP is served.
@@ -263,6 +284,7 @@ async fn build(
     shared.metrics.server_certificate_end.set(shared.identity.server_not_after().unix_secs());
     let metrics = Arc::clone(&shared.metrics);
     let histories = Arc::new(Histories::new(Arc::clone(&store), metrics, settings.limits.memory_bytes));
+    histories.begin(shared.clock.now()?).await?;
     let looks = Arc::new(looks(&settings.limits, &shared, &histories, &prober));
     let again = Again::new();
     let views =
@@ -275,6 +297,14 @@ async fn build(
         targets: targets.clone(),
     };
     let mirrors = Mirrors::open(settings.mirror.clone(), mirrors).await?;
+    let hub = match settings.hub.clone() {
+        Some(settings) => {
+            let records = Arc::clone(&store) as _;
+            let tools = HubTools { shared: shared.clone(), records, prober: prober.clone(), targets: targets.clone() };
+            Some(HubRole::open(settings, tools).await?)
+        }
+        None => None,
+    };
     let channels = Channels::open(
         &settings.channel,
         shared.clone(),
@@ -283,6 +313,7 @@ async fn build(
         meant(settings, http, https),
     );
     let channels = channels.await?;
+    hub.iter().for_each(|hub: &Arc<HubRole>| hub.serve(&channels));
     let legacy = key.map(|key| {
         let (shared, looks, limits) = (shared.clone(), Arc::clone(&looks), Arc::clone(&limits));
         let (histories, records) = (Arc::clone(&histories), Arc::clone(&store));
@@ -295,6 +326,7 @@ async fn build(
         bootstrap: BootstrapFiles::new(&settings.data),
         views,
         mirrors,
+        hub,
         channels,
         dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,

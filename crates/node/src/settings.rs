@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_probe::ProbeSettings;
+use parallax_proto::hub::HubSettings;
 use parallax_proto::{RIRS, is_region};
 
 use crate::channels::ChannelSettings;
@@ -44,6 +45,8 @@ pub struct NodeSettings {
     pub scan_every: Option<Duration>,
     /// How it takes part in the federation.
     pub mirror: MirrorSettings,
+    /// How it serves peers and those who ask them; `None`: it is no hub.
+    pub hub: Option<HubSettings>,
     /// The message queue that channels are served on too, such as `nats://127.0.0.1:4222`; in the clear on loopback alone.
     /// Needs the feature `cluster`.
     pub bus: Option<String>,
@@ -127,6 +130,7 @@ impl Default for NodeSettings {
             legacy: true,
             scan_every: None,
             mirror: MirrorSettings::default(),
+            hub: None,
             bus: None,
             channel: ChannelSettings::default(),
             server_certificate_life: Duration::from_secs(90 * 86_400),

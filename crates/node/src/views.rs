@@ -159,7 +159,9 @@ impl Views {
     fn sign(&self, question: &Question, material: Material) -> Result<SignedBytes, Problem> {
         let Material { look, history, source } = material;
         let spans = history.spans.iter().map(|span| span.last_seen);
+        let kept_since = self.histories.kept_since();
         let moments = spans.chain(history.authority.iter().map(|entry| entry.last_seen)).chain([look.now.at]);
+        let moments = moments.chain(kept_since);
         let issued_at = self.shared.clock.now_after(moments).map_err(|error| self.refuse(NotLooked::Clock(error)))?;
         let view = View {
             format: VIEW_FORMAT.into(),
@@ -172,6 +174,7 @@ impl Views {
             dns: look.dns,
             now: look.now,
             history: history.spans,
+            kept_since,
             authority: history.authority,
         };
         let signed = view.sign(self.shared.identity.statement()).ok().and_then(SignedBytes::new);

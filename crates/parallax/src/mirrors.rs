@@ -91,7 +91,6 @@ mod tests {
         assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1, "nothing is left beside it");
         assert_ne!(write(&file), known, "another key");
-        assert!(!format!("{known:?}").contains(&String::from_utf8(known.to_json().unwrap()).unwrap()[50..80]));
     }
 
     #[test]

@@ -92,3 +92,79 @@ fn what_can_not_be_is_said_in_a_sentence() {
         assert_eq!(run.stderr.lines().count(), 1, "{run:?}");
     }
 }
+
+/// Another user of this machine; `None` where the test may not become one.
+fn as_a_stranger(home: &Home, arguments: &[&str]) -> Option<std::process::Output> {
+    use std::os::unix::fs::MetadataExt as _;
+    use std::os::unix::process::CommandExt as _;
+    const NOBODY: u32 = 65_534;
+    (std::fs::metadata("/proc/self").ok()?.uid() == 0)
+        .then(|| home.command(arguments).uid(NOBODY).gid(NOBODY).output().unwrap())
+}
+
+fn loosen(path: &std::path::Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn row_18_a_nodes_operator_and_nobody_else_has_a_mirror_dropped() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    std::fs::write(home.path().join("none.toml"), NO_NAMES).unwrap();
+    let config = ["--config", "none.toml"];
+    let (one, two) = (Served::start(&home, "one", &config), Served::start(&home, "two", &config));
+    assert_eq!(home.run(&["mirror", "join", &own(&two), &one.url()]).status, 0);
+    until(&home, &["mirror", "list", "--json", &one.url()], |said| said["mirrors"][0].is_object());
+
+    let nobody = "ab".repeat(32);
+    let data = ["--data", "one"];
+    for (arguments, status, part) in [
+        (vec!["27f0"], 2, "64 lower-case hex digits"),
+        (vec![nobody.as_str()], 1, "is not known here"),
+        (vec![one.vantage.as_str()], 1, "about the mirror that was asked"),
+        (vec![two.vantage.as_str()], 1, "is not an active mirror"),
+        (vec![two.vantage.as_str(), "--take-back"], 1, "was not dropped"),
+        (vec![two.vantage.as_str(), "--drop", "--take-back"], 2, "cannot be used with"),
+    ] {
+        let run = home.run(&[&["mirror", "remove"], &arguments[..], &data].concat());
+        assert_eq!(run.status, status, "{arguments:?} {run:?}");
+        assert!(run.stderr.contains(part), "{arguments:?} {run:?}");
+    }
+    let run = home.run(&["mirror", "remove", &two.vantage, "--data", "nowhere"]);
+    assert!(run.status == 1 && run.stderr.contains("no node runs with the data directory nowhere"), "{run:?}");
+
+    // Neither listener knows the way, and whoever may open the socket must be the node's own user.
+    for path in ["/mirrors", "/operator", "/operator/mirrors"] {
+        assert!(one.get(path).starts_with("HTTP/1.1 404"), "{path}");
+    }
+    let socket = home.path().join("one/operator.sock");
+    assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
+    let remove = ["mirror", "remove", &two.vantage, "--drop", "--data", "one"];
+    loosen(home.path(), 0o755);
+    loosen(&home.path().join("one"), 0o755);
+    match as_a_stranger(&home, &remove) {
+        None => eprintln!("skipped: only root can be another user"),
+        Some(strict) => {
+            let said = String::from_utf8_lossy(&strict.stderr).into_owned();
+            assert_eq!(strict.status.code(), Some(1), "{said}");
+            assert!(said.contains("is the operator's alone"), "{said}");
+            loosen(&socket, 0o666);
+            let loose = as_a_stranger(&home, &remove).unwrap();
+            let said = String::from_utf8_lossy(&loose.stderr).into_owned();
+            assert_eq!(loose.status.code(), Some(1), "{said}");
+        }
+    }
+    let status =
+        |home: &Home| json(&home.run(&["mirror", "list", "--json", &one.url()]))["mirrors"][0]["status"].clone();
+    assert_eq!(status(&home), "candidate", "no stranger has changed anything");
+
+    let run = home.run(&remove);
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(run.stdout.contains("has dropped"), "{run:?}");
+    assert_eq!(status(&home), "inactive");
+    let run = home.run(&["mirror", "remove", &two.url(), "--take-back", "--json", "--data", "one"]);
+    assert_eq!(json(&run)["reason"], "dropped", "{run:?}");
+    one.stop();
+    assert!(!socket.exists());
+}

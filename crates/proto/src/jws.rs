@@ -43,14 +43,26 @@ pub enum BadSignature {
     Mismatch,
 }
 
-#[derive(Serialize, Deserialize)]
+/// The header as it is read.
+#[derive(Deserialize)]
 struct Header {
     alg: String,
     b64: bool,
     crit: Vec<String>,
     kid: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     x5c: Option<Vec<String>>,
+}
+
+/// The same as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    alg: &'a str,
+    b64: bool,
+    crit: [&'a str; 1],
+    kid: VantageId,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    x5c: Option<[String; 1]>,
 }
 
 /// Signs `body`; the result is `header..signature`.
@@ -60,13 +72,8 @@ pub(crate) fn sign(
     certificate: Option<&[u8]>,
     body: &[u8],
 ) -> Result<String, SigningFailed> {
-    let header = Header {
-        alg: signer.algorithm().to_owned(),
-        b64: false,
-        crit: vec!["b64".to_owned()],
-        kid: kid.to_string(),
-        x5c: certificate.map(|der| vec![STANDARD.encode(der)]),
-    };
+    let x5c = certificate.map(|der| [STANDARD.encode(der)]);
+    let header = Written { alg: signer.algorithm(), b64: false, crit: ["b64"], kid, x5c };
     let header = serde_json::to_vec(&header).map_err(|_| SigningFailed)?;
     let header = URL_SAFE_NO_PAD.encode(header);
     let signature = signer.sign(&signing_input(&header, body))?;

@@ -125,6 +125,10 @@ pub struct View {
     pub now: Observation,
     /// What it remembers of the service.
     pub history: Vec<Timespan>,
+    /// Since when it keeps what it sees: its operator had it forget something then, or it began. What it signed before may
+    /// be missing (`docs/protocols/mirrors.md`, *Memory*). `None` where it says nothing of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_since: Option<Timestamp>,
     /// What DNS authorised, over time.
     #[serde(default)]
     pub authority: Vec<Authority>,
@@ -218,6 +222,13 @@ impl View {
         History { spans: self.history.clone(), authority: self.authority.clone(), turns: Vec::new() }
     }
 
+    /// Its mark of forgetting, where it holds: nothing that it still knows is older.
+    pub(crate) fn forgotten_until(&self) -> Option<Timestamp> {
+        let since = self.kept_since?;
+        let is_younger = |span: &Timespan| !span.proved || span.first_seen.plus(LOOK_UNDER_WAY) >= since;
+        self.history.iter().all(is_younger).then_some(since)
+    }
+
     /// Believes a view only if signature, format, vantage, service, nonce, age and address are what was asked for and it
     /// does not contradict itself.
     pub fn verify(suite: &dyn Suite, expected: &Expected<'_>, signed: Signed) -> Result<Verified<View>, ViewError> {
@@ -300,6 +311,9 @@ impl View {
         if self.now.at > ahead {
             return Err("the look lies after the signature");
         }
+        if self.kept_since.is_some_and(|since| since > ahead) {
+            return Err("its history is kept from a moment after the signature on");
+        }
         if self.history.len() > MAX_SPANS || self.authority.len() > MAX_AUTHORITY {
             return Err("the history is longer than any node keeps");
         }
@@ -363,6 +377,9 @@ pub struct Contradiction {
     pub later: Signed,
 }
 
+/// A look that began before the mark of forgetting may be recorded after it: no look takes longer.
+const LOOK_UNDER_WAY: Duration = Duration::from_secs(60);
+
 /// Views that a node made side by side may be signed in another order than their histories were read; within this time
 /// a span may seem to shrink.
 const SIDE_BY_SIDE: Duration = Duration::from_secs(2);
@@ -378,12 +395,15 @@ pub fn contradiction(one: &Verified<View>, other: &Verified<View>) -> Option<Con
     history_contradiction(one, other)
 }
 
-/// Whether a span of the earlier view's history shrank or vanished in the later's.
+/// Whether a span of the earlier view's history shrank or vanished in the later's. What ended before the later view's own
+/// mark of forgetting may be missing, as long as all is: who keeps a part of an older history has chosen what to forget.
 pub fn history_contradiction(one: &Verified<View>, other: &Verified<View>) -> Option<Contradiction> {
     let (earlier, later) = in_order(one, other)?;
     let (old, new) = (earlier.content(), later.content());
     let side_by_side = new.issued_at.since(old.issued_at) <= SIDE_BY_SIDE;
-    let lost = !side_by_side && old.history.iter().any(|span| is_lost(span, &new.history));
+    let forgotten = new.forgotten_until();
+    let is_excused = |span: &Timespan| forgotten.is_some_and(|until| span.last_seen <= until);
+    let lost = !side_by_side && old.history.iter().any(|span| is_lost(span, &new.history) && !is_excused(span));
     lost.then(|| Contradiction::new("a timespan of its history shrank or vanished", earlier, later))
 }
 

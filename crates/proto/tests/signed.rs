@@ -18,6 +18,7 @@ use parallax_proto::{
     contradiction, history_contradiction, vantage_id,
 };
 
+use parallax_proto::mirror::{forgets, is_equivocation};
 use support::{CaKey, PureRust, Statement};
 
 /// A vantage point: its CA, its statement key.
@@ -103,6 +104,7 @@ impl Vantage {
             dns: DnsAnswers { ca: Some(vec![]), ..Default::default() },
             now: Observation::seen(NOW.minus(seconds(3)), Some("192.0.2.10:443".parse().unwrap()), met),
             history: vec![span(1, 100, 3)],
+            kept_since: None,
             authority: vec![],
         }
     }
@@ -537,6 +539,64 @@ fn contradictions() {
         view.history = (10..74).map(|leaf| span(leaf, 1000, 1)).collect();
     });
     assert_eq!(contradiction(&first, &crowded), None);
+}
+
+#[test]
+fn row_16_an_operator_may_have_everything_forgotten_but_nobody_may_choose_what() {
+    let vantage = Vantage::new(7);
+    let verified = |issued: u64, change: &dyn Fn(&mut View)| {
+        let question = Question { max_age: seconds(86_400), ..question() };
+        let now = NOW.plus(seconds(issued));
+        let expected =
+            Expected { vantage: vantage.id, statement_key: vantage.statement_key(), question: &question, now };
+        let signed = vantage.signed(|view| {
+            (view.issued_at, view.valid_until) = (now, now.plus(seconds(300)));
+            change(view);
+        });
+        View::verify(&PureRust, &expected, signed).unwrap()
+    };
+    let first = verified(0, &|_| {});
+    // The operator has the service forgotten a minute later; the next look opens a history of its own.
+    let mark = NOW.plus(seconds(60));
+    let anew = |view: &mut View| {
+        view.now.at = NOW.plus(seconds(90));
+        view.history = vec![Timespan { first_seen: view.now.at, last_seen: view.now.at, ..span(1, 0, 0) }];
+    };
+    let unmarked = verified(100, &anew);
+    assert!(contradiction(&first, &unmarked).is_some() && is_equivocation(&first, &unmarked));
+    assert_eq!(forgets(&first, &unmarked), None);
+    let marked = verified(100, &|view| {
+        anew(view);
+        view.kept_since = Some(mark);
+    });
+    assert_eq!(contradiction(&first, &marked), None);
+    assert!(!is_equivocation(&first, &marked) && !is_equivocation(&marked, &first));
+    assert_eq!(forgets(&first, &marked), Some(mark));
+    // A mark explains nothing that was signed after it.
+    let after = verified(200, &|view| {
+        anew(view);
+        view.kept_since = Some(mark);
+        view.history[0].leaf = print(9);
+    });
+    assert!(is_equivocation(&marked, &after));
+    // Nor does it where an older history is still told: that would be a choice.
+    let chosen = verified(100, &|view| {
+        anew(view);
+        view.kept_since = Some(mark);
+        view.history.push(span(5, 1_000, 500));
+    });
+    assert!(is_equivocation(&first, &chosen));
+    assert_eq!(forgets(&first, &chosen), None);
+    // A look that was under way when the mark was made, and what was imported since, is no choice.
+    let late = verified(100, &|view| {
+        anew(view);
+        view.kept_since = Some(view.now.at.plus(seconds(10)));
+        view.history.push(Timespan { proved: false, ..span(5, 1_000, 500) });
+    });
+    assert!(!is_equivocation(&first, &late));
+    // Nobody keeps what is yet to come.
+    let ahead = vantage.signed(|view| view.kept_since = Some(NOW.plus(seconds(600))));
+    assert!(vantage.verify(ahead).unwrap_err().to_string().contains("after the signature"));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use parallax_proto::channel::{
     ChannelId, ClientChannel, Control, Incoming, Opening, OwnKey, RequestId, Run, Talk, Warning,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Called;
 use super::carrier::{Carrier, Link};
@@ -43,6 +43,7 @@ enum Command {
 pub struct Attached {
     commands: mpsc::Sender<Command>,
     pushes: mpsc::Receiver<Pushed>,
+    replaced: watch::Receiver<u64>,
 }
 
 impl Attached {
@@ -59,9 +60,20 @@ impl Attached {
         let (link, channel) = opened.map_err(|_| CallError::Timeout)??;
         let (commands, to_do) = mpsc::channel(WAITING);
         let (pushed, pushes) = mpsc::channel(WAITING);
-        let line = Line { link, carrier, opener, channel, old: None, asked: HashMap::new(), replacing: None, pushed };
+        let (replacements, replaced) = watch::channel(0);
+        let line = Line {
+            link,
+            carrier,
+            opener,
+            channel,
+            old: None,
+            asked: HashMap::new(),
+            replacing: None,
+            pushed,
+            replacements,
+        };
         tokio::spawn(line.run(to_do));
-        Ok(Self { commands, pushes })
+        Ok(Self { commands, pushes, replaced })
     }
 
     /// Asks for something and waits for the answer. `id` names the request, and what the server pushes for it.
@@ -77,6 +89,11 @@ impl Attached {
     /// What the server says next unasked; `None` when the connection has ended.
     pub async fn pushed(&mut self) -> Option<Pushed> {
         self.pushes.recv().await
+    }
+
+    /// Changes whenever the channel is replaced by a new one: what was said on the old one counts no longer.
+    pub fn replaced(&self) -> watch::Receiver<u64> {
+        self.replaced.clone()
     }
 
     /// Another hand on the same channel, for calls while somebody else waits for pushes.
@@ -112,6 +129,11 @@ impl AttachedCaller {
         self.commands.send(Command::Tell(run)).await.map_err(|_| CallError::Gone)
     }
 
+    /// Whether the connection stands.
+    pub fn is_open(&self) -> bool {
+        !self.commands.is_closed()
+    }
+
     /// A name for a request that no other has.
     pub fn fresh_id(&self) -> Result<RequestId, CallError> {
         fresh_id()
@@ -144,6 +166,7 @@ struct Line {
     asked: HashMap<(ChannelId, u64), Waiting>,
     replacing: Option<(Opening, tokio::time::Instant)>,
     pushed: mpsc::Sender<Pushed>,
+    replacements: watch::Sender<u64>,
 }
 
 impl Line {
@@ -267,6 +290,7 @@ impl Line {
             Ok(fresh) => {
                 // Who still waits for an answer on the old one gets it: it goes on for a moment.
                 self.old = Some(std::mem::replace(&mut self.channel, fresh));
+                self.replacements.send_modify(|count| *count += 1);
             }
             // Not that: it may still come.
             Err(Some(CallError::Opening(error)))

@@ -26,7 +26,7 @@ pub const LARGEST_KNOWN: usize = 16 * 1024 * 1024;
 /// Mirrors that a client keeps: a list need not hold the whole federation.
 pub const MOST_KNOWN: usize = 2_000;
 
-/// Silent in so many checks in a row, a mirror is not drawn until the next refresh.
+/// Silent in so many checks in a row while others answered, a mirror counts as dead.
 const DEAD_AFTER: u32 = 3;
 
 /// A list with many dead mirrors is refreshed before its time, but no more often than this.
@@ -263,12 +263,11 @@ impl KnownMirrors {
         self.key.0
     }
 
-    /// What draws are made from today. Dead ones are left out, unless too few would be left.
+    /// What draws are made from today. The dead are among them: else somebody near me could silence one mirror after the
+    /// other until those are drawn that are theirs.
     pub(crate) fn drawable(&self, now: Timestamp) -> Vec<Drawable> {
         let day = day_of(now);
-        let alive = self.mirrors.iter().filter(|one| !one.is_dead()).count();
-        let drawn = self.entries().filter(|(_, one)| alive < LEAST_KNOWN || !one.is_dead());
-        drawn.map(|(kept, one)| one.drawable(kept.anchor, day)).collect()
+        self.entries().map(|(kept, one)| one.drawable(kept.anchor, day)).collect()
     }
 
     /// What is agreed on and described, no more than a client keeps: whom it knows first, then the best supported.
@@ -320,12 +319,13 @@ impl KnownMirror {
         self.trip.map(|trip| Duration::from_micros(trip.micros))
     }
 
-    /// Whether it was silent so often that it is not drawn.
+    /// Whether it was silent so often that a refresh is due for it. It is drawn all the same.
     pub fn is_dead(&self) -> bool {
         self.silent >= DEAD_AFTER
     }
 
-    pub(crate) fn known(&self) -> Known {
+    /// What saves a question when it is asked.
+    pub fn known(&self) -> Known {
         Known {
             statement_key: self.statement_key,
             region: self.region.clone(),
@@ -390,3 +390,6 @@ impl<'de> Deserialize<'de> for DrawKey {
         Ok(Self(*Fingerprint::deserialize(deserializer)?.as_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,9 @@ use crate::node::NodeVantage;
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing};
 
+/// Pages of one list that are read, 1 MiB each: 25 lists have to fit into memory.
+const MOST_LIST_PAGES: usize = 8;
+
 /// Descriptors of one mirror that are tried, the newest first: any list may hold a broken one.
 const MOST_TRIED: usize = 8;
 
@@ -160,7 +163,7 @@ fn verified(told: Vec<Told>, agreed: &BTreeMap<VantageId, u32>, targets: &Target
 async fn ask_one(pair: Pair, each: Duration) -> Result<Told, Missing> {
     let url = VantageUrl::at(Host::Address(pair.address.ip()), pair.address.port(), pair.vantage);
     let mirror = NodeVantage::new(url, None).map_err(|why| Missing::Unreachable(why.to_string()))?;
-    let listed = mirror.listed(Some(Status::Active), Deadline::within(each)).await?;
+    let listed = mirror.listed(Some(Status::Active), MOST_LIST_PAGES, Deadline::within(each)).await?;
     let listed = listed.into_iter().filter(|one| one.status == Status::Active);
     let listed = listed.filter_map(|one| claimed(one.descriptor)).collect();
     Ok(Told { from: pair, trip: mirror.round_trip(), listed })

@@ -142,17 +142,25 @@ impl Graph {
         let Some(table) = self.tables.get(user.index()) else { return reached };
         let routes = Routes::of(table.len());
         for first in table.neighbours().take(routes.count) {
-            let (mut sender, mut at) = (user, first);
-            let begin = reached.len();
-            for hops in 1..=routes.hops {
-                if at != user && !reached.iter().skip(begin).any(|one| one.peer == at) {
-                    reached.push(Visible { peer: at, edge: sender, hops });
-                }
-                let Some(next) = self.tables.get(at.index()).and_then(|table| table.next(sender)) else { break };
-                (sender, at) = (at, next);
-            }
+            let first_visits = self.route(user, first, routes.hops);
+            reached.extend(first_visits.into_iter().filter(|one| one.peer != user));
         }
         reached
+    }
+
+    /// Who stands on the route that goes from `from` to its neighbour `to` and on by the tables, so many hops; each where
+    /// the route came first, with the edge through which it came.
+    pub fn route(&self, from: UserId, to: UserId, hops: usize) -> Vec<Visible> {
+        let (mut sender, mut at) = (from, to);
+        let mut met: Vec<Visible> = Vec::new();
+        for hops in 1..=hops {
+            if !met.iter().any(|one| one.peer == at) {
+                met.push(Visible { peer: at, edge: sender, hops });
+            }
+            let Some(next) = self.tables.get(at.index()).and_then(|table| table.next(sender)) else { break };
+            (sender, at) = (at, next);
+        }
+        met
     }
 
     /// Where a neighbour stands in a user's table. The same pair has the same place for good.

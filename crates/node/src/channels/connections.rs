@@ -8,8 +8,9 @@ use bytes::Bytes;
 use parallax_proto::channel::Connection;
 use tokio::sync::mpsc;
 
-/// Messages that wait for one connection. Whoever reads more slowly loses it.
-const WAITING: usize = 64;
+/// Messages that wait for one connection. Whoever reads more slowly loses it. A hundred answers may come at once, where a
+/// hub remembers all of them.
+const WAITING: usize = 256;
 
 /// All of them.
 #[derive(Default)]

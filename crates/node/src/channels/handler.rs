@@ -36,6 +36,8 @@ pub trait Handler: Send + Sync {
 
 /// Wants to know when channels and connections end.
 pub trait Watcher: Send + Sync {
+    /// Something opened on a channel, a pong say.
+    fn heard(&self, _channel: ChannelId) {}
     /// A channel ended.
     fn ended(&self, channel: ChannelId);
     /// A connection is gone.

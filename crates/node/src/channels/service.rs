@@ -110,6 +110,9 @@ impl Channels {
         let now = self.shared.clock.now()?;
         let handled = self.lock().message(from, connection, bytes, now);
         self.settle();
+        if let Ok(handled) = &handled {
+            self.tell(|watcher| watcher.heard(handled.channel));
+        }
         let outcome = handled.as_ref().map_or_else(|refusal| refusal.why().as_str(), |_| "opened");
         self.shared.metrics.channel_message(outcome);
         Ok(match handled {

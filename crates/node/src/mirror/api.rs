@@ -11,7 +11,7 @@ use parallax_probe::AwsLc;
 use parallax_proto::Signed;
 use parallax_proto::mirror::{
     Event, Hop, LARGEST_LIST, LIST_LIFE, Listed, MIRRORS_FORMAT, MOST_MIRRORS, MirrorList, Peer, Refused, Report,
-    Standing, Status, removal_id, sign,
+    Standing, Status, Wish, removal_id, sign,
 };
 use serde_json::{Value, json};
 
@@ -143,6 +143,12 @@ impl Mirrors {
         signed.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "not-found", detail))
     }
 
+    /// Does what the operator wishes; the answer is what this mirror thinks of the other now.
+    pub(crate) fn wished(self: &Arc<Self>, vantage: VantageId, wish: Wish) -> Result<Value, Problem> {
+        self.take(Event::OperatorWishes { subject: vantage, wish })?;
+        self.about(vantage)
+    }
+
     /// Takes a client's report.
     pub(crate) fn report(self: &Arc<Self>, body: &[u8]) -> Result<Value, Problem> {
         let report = Report::read(body).map_err(|why| bad_statement(why.to_string()))?;
@@ -210,7 +216,11 @@ fn refused(why: &Refused) -> Problem {
         Refused::Statement(_) | Refused::Void(_) => return bad_statement(why.to_string()),
         Refused::NotActive(_) | Refused::NotAsked => StatusCode::FORBIDDEN,
         Refused::Unknown(_) => StatusCode::NOT_FOUND,
-        Refused::Myself | Refused::Older { .. } | Refused::TwoDescriptors(_) => StatusCode::CONFLICT,
+        Refused::Myself
+        | Refused::Older { .. }
+        | Refused::TwoDescriptors(_)
+        | Refused::NobodyToAsk { .. }
+        | Refused::NotDropped(_) => StatusCode::CONFLICT,
     };
     Problem::new(status, "refused", why.to_string())
 }

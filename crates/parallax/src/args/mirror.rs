@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 pub(crate) use client::{MirrorBootstrapArgs, MirrorPublishArgs, MirrorRefreshArgs};
 
-use super::flags;
+use super::{DataArgs, flags};
 use crate::settings::{self, Flag};
 
 /// What is below `mirror`.
@@ -33,6 +33,8 @@ pub(crate) enum MirrorCommand {
     Status(MirrorStatusArgs),
     /// Make or sign a bootstrap file with your node's identity
     Publish(MirrorPublishArgs),
+    /// Have a mirror removed from your running node's list
+    Remove(MirrorRemoveArgs),
 }
 
 /// Which node is one's own.
@@ -119,6 +121,48 @@ pub(crate) struct MirrorStatusArgs {
 
     #[command(flatten)]
     pub(crate) own: OwnNodeArgs,
+}
+
+const AFTER_REMOVE: &str = "\
+Your node asks some of the mirrors it knows; they test the one in question and
+vote, and your node conforms to the majority. Nobody else's list is changed.
+With --drop it is out of your node's list at once, whatever others say.
+
+Only the user that runs the node may do this, on the machine where it runs.
+
+Examples:
+  parallax mirror remove 27f0… --data /var/lib/parallax
+  parallax mirror remove 27f0… --drop";
+
+/// What `mirror remove` is told.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_REMOVE)]
+pub(crate) struct MirrorRemoveArgs {
+    /// Its whole vantage id, or https://HOST:PORT#ID
+    #[arg(value_name = "VANTAGE")]
+    pub(crate) vantage: String,
+
+    /// Drop it from your node's own list, without a vote
+    #[arg(long, conflicts_with = "take_back")]
+    pub(crate) drop: bool,
+
+    /// Have one that you dropped tested again
+    #[arg(long)]
+    pub(crate) take_back: bool,
+
+    /// Print what your node thinks of it now, as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+impl MirrorRemoveArgs {
+    /// What it says of keys.
+    pub(crate) fn flags(&self) -> Vec<Flag> {
+        self.data.flags()
+    }
 }
 
 impl OwnNodeArgs {

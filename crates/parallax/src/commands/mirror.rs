@@ -39,6 +39,7 @@ pub(crate) fn run(args: &MirrorArgs, config: Option<&Path>) -> Result<u8, Failur
         MirrorCommand::Join(args) => join(args, config),
         MirrorCommand::List(args) => list(args, config),
         MirrorCommand::Status(args) => status(args, config),
+        MirrorCommand::Remove(args) => super::mirror_remove::run(args, config),
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn run(args: &ResolveArgs, config: Option<&Path>) -> Result<u8, Failu
     let rule = settings.check_of_one(name.as_str()).map_err(Failure::usage)?;
     logs::start("error")?;
     block_on(async {
-        let check::Ready { builder, federated } = check::ready(args.trust_first, names, &settings).await?;
+        let check::Ready { builder, federated, .. } = check::ready(args.trust_first, names, &settings).await?;
         let checker = check::under(&builder.build(), rule);
         let asking = checker.resolve(&name, kind);
         let report = progress::waiting(format!("resolving {name} {kind}"), asking).await;

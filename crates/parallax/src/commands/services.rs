@@ -4,7 +4,7 @@ use std::path::Path;
 
 use parallax_core::{History, ServiceId};
 use parallax_node::forget_legacy_signature;
-use parallax_store::{HistoryStore as _, Listed, Listing, MAX_PAGE, SqliteStore, forget_old_spans};
+use parallax_store::{HistoryStore as _, Listed, Listing, MAX_PAGE, SqliteStore, forget_old_spans, note_forgetting};
 use serde_json::json;
 
 use super::store::{failed, open, open_existing};
@@ -95,6 +95,10 @@ async fn add(services: &[ServiceId], store: &SqliteStore) -> Result<u8, Failure>
 async fn remove(services: &[ServiceId], store: &SqliteStore) -> Result<u8, Failure> {
     let mut status = DONE;
     for service in services {
+        // Noted first: views that this node signs from now on say why what it signed before is missing.
+        if store.known(service).await.map_err(failed)?.is_some() {
+            note_forgetting(store, now()).await.map_err(failed)?;
+        }
         let old = forget_old_spans(store, service).await.map_err(failed)?;
         forget_legacy_signature(store, service).await.map_err(failed)?;
         if store.forget(service).await.map_err(failed)? || old {

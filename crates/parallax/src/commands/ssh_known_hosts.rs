@@ -18,7 +18,7 @@ pub(crate) fn run(args: &SshKnownHostsArgs, config: Option<&Path>) -> Result<u8,
     let rule = settings.check_of_one(&service.host().to_string()).map_err(Failure::usage)?;
     logs::start("error")?;
     block_on(async {
-        let check::Ready { builder, federated } = check::ready(false, names, &settings).await?;
+        let check::Ready { builder, federated, .. } = check::ready(false, names, &settings).await?;
         let checker = check::under(&builder.build(), rule);
         let report = progress::waiting(format!("checking {service}"), checker.report(&service)).await;
         let status = tell(&args.host, &checker, &report);

@@ -223,6 +223,7 @@ mod tests {
             local: &local,
             views: vec![],
             notaries: vec![],
+            hubs: vec![],
             dropped: vec![],
             missing,
             not_needed: vec![],

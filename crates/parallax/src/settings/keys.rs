@@ -54,6 +54,9 @@ pub(crate) const MAX_AGE: Key = key("check.max_age_secs", "PARALLAX_MAX_AGE", "-
 /// Whether a private key that most remember long is trusted.
 pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
 
+/// Whether hubs are told private names and addresses.
+pub(crate) const TELL_PRIVATE: Key = key("check.allow_private", "PARALLAX_CHECK_ALLOW_PRIVATE", "--allow-private", "");
+
 /// Where the keys stand that are a domain's own.
 pub(crate) const DOMAIN_SECTION: &str = "check.domains";
 
@@ -96,6 +99,8 @@ pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain"
 pub(crate) const LEGACY: Key = key("serve.legacy", "PARALLAX_LEGACY", "--legacy", "");
 /// Whether the node looks at private addresses and any port.
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
+/// What the node is besides a notary and a mirror.
+pub(crate) const ROLES: Key = key("serve.roles", "PARALLAX_ROLES", "--role", "");
 /// The message queue that channels are served on.
 pub(crate) const BUS: Key = key("serve.bus", "PARALLAX_BUS", "--bus", "no queue");
 /// How often a node looks at every service that it knows.
@@ -105,6 +110,32 @@ pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_E
 pub(crate) const MIRROR_DAY: Key = key("mirror.day_secs", "PARALLAX_MIRROR_DAY", "", "");
 /// Quizzes that a candidate takes from each tester.
 pub(crate) const MIRROR_QUIZZES: Key = key("mirror.quizzes", "PARALLAX_MIRROR_QUIZZES", "", "");
+/// Over which time they are spread.
+pub(crate) const MIRROR_CANDIDATE: Key =
+    key("mirror.candidate_secs", "PARALLAX_MIRROR_CANDIDATE", "", "it goes with day_secs");
+/// Over which time the quizzes of one that has drawn attention are spread.
+pub(crate) const MIRROR_SUSPECT: Key =
+    key("mirror.suspect_secs", "PARALLAX_MIRROR_SUSPECT", "", "it goes with day_secs");
+/// When a dissent is judged by a later look.
+pub(crate) const MIRROR_RECHECK: Key =
+    key("mirror.recheck_secs", "PARALLAX_MIRROR_RECHECK", "", "it goes with day_secs");
+/// How long votes are waited for.
+pub(crate) const MIRROR_VOTE: Key = key("mirror.vote_secs", "PARALLAX_MIRROR_VOTE", "", "it goes with day_secs");
+/// The first retest of one that fell.
+pub(crate) const MIRROR_RETEST: Key = key("mirror.retest_secs", "PARALLAX_MIRROR_RETEST", "", "it goes with day_secs");
+/// How often another's list is fetched.
+pub(crate) const MIRROR_LIST: Key = key("mirror.list_secs", "PARALLAX_MIRROR_LIST", "", "it goes with day_secs");
+/// When a name that clients asked for is replayed at the earliest.
+pub(crate) const MIRROR_NAME_DELAY: Key =
+    key("mirror.name_delay_secs", "PARALLAX_MIRROR_NAME_DELAY", "", "it goes with day_secs");
+/// A slower ping is noticed.
+pub(crate) const MIRROR_PING: Key = key("mirror.most_ping_ms", "PARALLAX_MIRROR_PING", "", "");
+/// A slower answer is noticed.
+pub(crate) const MIRROR_RESPONSE: Key = key("mirror.most_response_ms", "PARALLAX_MIRROR_RESPONSE", "", "");
+/// Messages of the federation a day.
+pub(crate) const MIRROR_MESSAGES: Key = key("mirror.messages_a_day", "PARALLAX_MIRROR_MESSAGES", "", "");
+/// Health checks a day.
+pub(crate) const MIRROR_VISITS: Key = key("mirror.visits_a_day", "PARALLAX_MIRROR_VISITS", "", "");
 /// How old the look of a quizzed view may be.
 pub(crate) const MIRROR_MAX_AGE: Key = key("mirror.max_age_secs", "PARALLAX_MIRROR_MAX_AGE", "", "");
 /// Source networks that must have asked for a name before it is replayed.
@@ -135,6 +166,7 @@ pub(crate) const ALL: &[&Key] = &[
     &TIMEOUT,
     &MAX_AGE,
     &ACCEPT_PRIVATE,
+    &TELL_PRIVATE,
     &RESOLVER,
     &SOURCE,
     &ROOTS,
@@ -152,10 +184,22 @@ pub(crate) const ALL: &[&Key] = &[
     &DOMAIN,
     &LEGACY,
     &ALLOW_PRIVATE,
+    &ROLES,
     &SCAN_EVERY,
     &BUS,
     &MIRROR_DAY,
     &MIRROR_QUIZZES,
+    &MIRROR_CANDIDATE,
+    &MIRROR_SUSPECT,
+    &MIRROR_RECHECK,
+    &MIRROR_VOTE,
+    &MIRROR_RETEST,
+    &MIRROR_LIST,
+    &MIRROR_NAME_DELAY,
+    &MIRROR_PING,
+    &MIRROR_RESPONSE,
+    &MIRROR_MESSAGES,
+    &MIRROR_VISITS,
     &MIRROR_MAX_AGE,
     &MIRROR_CLIENTS,
     &MIRROR_POPULAR,

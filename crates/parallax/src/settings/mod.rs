@@ -22,15 +22,15 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::{File, domain_key};
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS,
-    SCAN_EVERY, SHELL_HISTORY, SOURCE, THRESHOLD, TIMEOUT,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS,
+    SCAN_EVERY, SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{Addresses, Day, Line, Popular, Region, Registry, Secs, Switch};
+use values::{Addresses, Day, Line, Millis, Popular, Region, Registry, Roles, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +130,8 @@ pub(crate) struct ServeSettings {
     pub(crate) legacy: bool,
     /// Whether it looks at private addresses and any port.
     pub(crate) allow_private: bool,
+    /// Whether peers attach to it.
+    pub(crate) hub: bool,
     /// How often it looks at every service that it knows; `None` never.
     pub(crate) scan_every: Option<Duration>,
     /// The message queue that channels are served on; `None` is none.
@@ -224,6 +226,11 @@ impl Settings {
         self.file.with_file_name("mirrors.json")
     }
 
+    /// The user's own key, beside the configuration.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.file.with_file_name("key.pem")
+    }
+
     /// The user's own word, beside the configuration.
     pub(crate) fn accepted_file(&self) -> PathBuf {
         self.file.with_file_name("accepted.toml")
@@ -264,25 +271,40 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
         legacy: layers.pick(&keys::LEGACY, Switch(true))?.0,
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
+        hub: layers.pick(&keys::ROLES, Roles::default())?.hub,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
         bus: layers.pick_optional(&keys::BUS)?.map(|Line(line)| line),
     })
 }
 
-/// Every time of the rules goes with the length of the day.
+/// Every time of the rules goes with the length of the day, unless it is named itself.
 fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsError> {
     let default = MirrorSettings::default();
     let Day(day) = layers.pick(&keys::MIRROR_DAY, Day(default.rules.day))?;
     let quizzes = layers.pick(&keys::MIRROR_QUIZZES, usize::from(default.rules.candidate_quizzes))?;
-    let Secs(quiz_max_age) = layers.pick(&keys::MIRROR_MAX_AGE, Secs(default.quiz_max_age))?;
-    let clients_a_name = layers.pick(&keys::MIRROR_CLIENTS, default.rules.clients_a_name)?;
-    let Popular(popular) = layers.pick(&keys::MIRROR_POPULAR, Popular(default.popular))?;
     let by = default.rules.day.as_secs() / day.as_secs().max(1);
-    let rules = Rules {
-        candidate_quizzes: u16::try_from(quizzes).unwrap_or(u16::MAX),
-        clients_a_name,
-        ..Rules::compressed(u32::try_from(by).unwrap_or(u32::MAX))
-    };
+    let mut rules = Rules::compressed(u32::try_from(by).unwrap_or(u32::MAX));
+    rules.candidate_quizzes = u16::try_from(quizzes).unwrap_or(u16::MAX);
+    for (key, time) in [
+        (&keys::MIRROR_CANDIDATE, &mut rules.candidate_time),
+        (&keys::MIRROR_SUSPECT, &mut rules.suspect_time),
+        (&keys::MIRROR_RECHECK, &mut rules.recheck_after),
+        (&keys::MIRROR_VOTE, &mut rules.vote_time),
+        (&keys::MIRROR_RETEST, &mut rules.retest_first),
+        (&keys::MIRROR_LIST, &mut rules.list_every),
+        (&keys::MIRROR_NAME_DELAY, &mut rules.name_delay),
+    ] {
+        let named: Option<Secs> = layers.pick_optional(key)?;
+        *time = named.map_or(*time, |Secs(named)| named);
+    }
+    rules.retest_longest = rules.retest_longest.max(rules.retest_first);
+    rules.most_ping = layers.pick(&keys::MIRROR_PING, Millis(rules.most_ping))?.0;
+    rules.most_response = layers.pick(&keys::MIRROR_RESPONSE, Millis(rules.most_response))?.0;
+    rules.messages_a_day = number(layers.pick(&keys::MIRROR_MESSAGES, rules.messages_a_day as usize)?);
+    rules.visits_a_day = number(layers.pick(&keys::MIRROR_VISITS, rules.visits_a_day as usize)?);
+    let Secs(quiz_max_age) = layers.pick(&keys::MIRROR_MAX_AGE, Secs(default.quiz_max_age))?;
+    rules.clients_a_name = layers.pick(&keys::MIRROR_CLIENTS, default.rules.clients_a_name)?;
+    let Popular(popular) = layers.pick(&keys::MIRROR_POPULAR, Popular(default.popular))?;
     Ok(MirrorSettings { rules, popular, quiz_max_age, ..MirrorSettings::default() })
 }
 
@@ -295,6 +317,10 @@ fn resolve_channel(layers: &mut Layers<'_>) -> Result<ChannelSettings, SettingsE
     rules.lifetime = lifetime;
     rules.limits.idle_secs = idle.as_secs();
     Ok(ChannelSettings { rules })
+}
+
+fn number(value: usize) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {

@@ -9,6 +9,7 @@ use parallax_core::{Fingerprint, Network, Timestamp, VantageId};
 use super::event::Reason;
 use super::peer::Peer;
 use super::pool::Domain;
+use super::proving::Forgetting;
 use super::rates::Rates;
 use super::settings::Settings;
 use super::statement::Signatory;
@@ -58,6 +59,8 @@ pub(super) struct More {
     /// When that is due.
     pub(super) retest_due: Option<Timestamp>,
     pub(super) former_key: Option<(StatementKey, Timestamp)>,
+    /// What it has forgotten within a month when it was asked about it.
+    pub(super) forgettings: Vec<Forgetting>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -84,7 +87,15 @@ pub(super) struct Trial {
     /// Quizzes that told nothing, through no fault of the mirror's, and are asked again.
     pub(super) repeats: u16,
     /// Requests for removal that wait for its result.
-    pub(super) asked_by: Vec<(Fingerprint, Timestamp)>,
+    pub(super) asked_by: Vec<AskedBy>,
+}
+
+/// A request for removal that waits for the result of a trial.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AskedBy {
+    pub(super) removal: Fingerprint,
+    pub(super) by: VantageId,
+    pub(super) until: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

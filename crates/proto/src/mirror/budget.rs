@@ -40,6 +40,12 @@ impl Allowance {
         self.used
     }
 
+    /// Of the span that runs at that moment.
+    pub(super) fn used_at(&mut self, now: Timestamp) -> u32 {
+        self.turn(now);
+        self.used
+    }
+
     pub(super) fn rest(&self, now: Timestamp) -> Duration {
         self.span.saturating_sub(now.since(self.begun))
     }

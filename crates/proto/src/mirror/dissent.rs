@@ -1,6 +1,6 @@
 //! Agreement and dissent: how a quizzed view stands against one's own look, and what two signed views prove.
 
-use parallax_core::{Fingerprint, Look, Met};
+use parallax_core::{Fingerprint, Look, Met, Timestamp};
 
 use super::event::OwnLook;
 use crate::signed::Verified;
@@ -115,21 +115,46 @@ pub(super) fn judge(other: Other, before: &OwnLook, later: &OwnLook, theirs: &Lo
 }
 
 /// Whether two views of one mirror can't both be true: another key at one moment and address, a span of its history that
-/// shrank or vanished, or a look that its later history does not know. Views of dictated addresses prove nothing.
+/// shrank or vanished, or a look that its later history does not know. Views of dictated addresses prove nothing, nor does
+/// what is missing because the mirror's operator had it forgotten ([`View::kept_since`]).
 pub fn is_equivocation(one: &Verified<View>, other: &Verified<View>) -> bool {
-    let (one, other) = if one.content().issued_at <= other.content().issued_at { (one, other) } else { (other, one) };
-    let looks = |view: &Verified<View>| Look { dns: view.content().dns.clone(), now: view.content().now.clone() };
-    if is_dictated(&looks(one)) || is_dictated(&looks(other)) {
-        return false;
+    let Some((one, other)) = comparable(one, other) else { return false };
+    contradiction(one, other).is_some() || memory(one.content(), other.content()) == Memory::Lost
+}
+
+/// The mark by which the later of two views explains that it does not know the look of the earlier one; `None` when it
+/// needs no explanation, or that is none.
+pub fn forgets(one: &Verified<View>, other: &Verified<View>) -> Option<Timestamp> {
+    let (one, other) = comparable(one, other)?;
+    match memory(one.content(), other.content()) {
+        Memory::Forgotten(since) if contradiction(one, other).is_none() => Some(since),
+        _ => None,
     }
-    contradiction(one, other).is_some() || has_forgotten(one.content(), other.content())
+}
+
+/// The earlier first; `None` when one of them is of a dictated address.
+fn comparable<'a>(
+    one: &'a Verified<View>,
+    other: &'a Verified<View>,
+) -> Option<(&'a Verified<View>, &'a Verified<View>)> {
+    let (one, other) = if one.content().issued_at <= other.content().issued_at { (one, other) } else { (other, one) };
+    let look = |view: &Verified<View>| Look { dns: view.content().dns.clone(), now: view.content().now.clone() };
+    (!is_dictated(&look(one)) && !is_dictated(&look(other))).then_some((one, other))
+}
+
+/// What a later view knows of the look that an earlier one told of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Memory {
+    Kept,
+    Forgotten(Timestamp),
+    Lost,
 }
 
 /// A node signs what it has committed, so what it signed as its newest look stands in every history that it signs after.
-fn has_forgotten(earlier: &View, later: &View) -> bool {
-    let Some(met) = earlier.now.proved() else { return false };
+fn memory(earlier: &View, later: &View) -> Memory {
+    let Some(met) = earlier.now.proved() else { return Memory::Kept };
     if earlier.vantage != later.vantage || earlier.service != later.service {
-        return false;
+        return Memory::Kept;
     }
     let side_by_side = later.issued_at.since(earlier.issued_at) <= std::time::Duration::from_secs(2);
     let full = later.history.len() >= parallax_core::MAX_SPANS;
@@ -137,5 +162,8 @@ fn has_forgotten(earlier: &View, later: &View) -> bool {
         .history
         .iter()
         .any(|span| span.leaf == met.leaf && span.first_seen <= earlier.now.at && span.last_seen >= earlier.now.at);
-    !side_by_side && !full && !covered
+    if side_by_side || full || covered {
+        return Memory::Kept;
+    }
+    later.forgotten_until().filter(|since| earlier.now.at <= *since).map_or(Memory::Lost, Memory::Forgotten)
 }

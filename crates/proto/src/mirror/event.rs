@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parallax_core::{Fingerprint, Look, ServiceId, Timestamp, VantageId};
 
+use super::operating::Wish;
 use super::peer::Peer;
 use super::statement::StatementError;
 use super::wire::{Report, Status};
@@ -154,6 +155,13 @@ pub enum Event {
         /// The vote.
         vote: Signed,
     },
+    /// The operator of this mirror wants something.
+    OperatorWishes {
+        /// About whom.
+        subject: VantageId,
+        /// What.
+        wish: Wish,
+    },
     /// The descriptors, verified, of mirrors that another's list holds as active and that are not known here.
     ListReceived {
         /// Whose list.
@@ -272,6 +280,10 @@ pub enum Reason {
     Untested,
     /// It was silent for too long.
     Forgotten,
+    /// The operator of this mirror asked for its removal, and the peers that were asked agreed.
+    Asked,
+    /// The operator of this mirror dropped it.
+    Dropped,
 }
 
 impl Reason {
@@ -287,6 +299,8 @@ impl Reason {
             Reason::Equivocation => "two of its signed statements can't both be true",
             Reason::Untested => "none of its answers could be compared with a look of this mirror",
             Reason::Forgotten => "it was silent for too long",
+            Reason::Asked => "an operator wants it removed, and most of the mirrors that were asked agree",
+            Reason::Dropped => "the operator of this mirror has dropped it",
         }
     }
 }
@@ -323,6 +337,15 @@ pub enum Refused {
         /// When to come again.
         retry_after_secs: u64,
     },
+    /// Too few others are active to ask, or they are being asked already.
+    #[error("nobody can be asked: fewer than {least} other mirrors are active here, or they are being asked already")]
+    NobodyToAsk {
+        /// How many it takes.
+        least: usize,
+    },
+    /// One that the operator did not drop can't be taken back.
+    #[error("{0} was not dropped by this mirror's operator")]
+    NotDropped(VantageId),
     /// A report whose receiver was not among those asked.
     #[error("the report holds no view of this mirror: reports go only to those who were asked")]
     NotAsked,

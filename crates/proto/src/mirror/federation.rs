@@ -44,6 +44,9 @@ pub struct Federation {
     pub(super) budget: Allowance,
     pub(super) rounds: BTreeMap<RoundId, Round>,
     pub(super) rechecks: BTreeMap<RoundId, super::rounds::Recheck>,
+    /// Pings under way that belong to no round.
+    pub(super) pings: BTreeMap<RoundId, (Slot, Timestamp)>,
+    pub(super) pings_begun: bool,
     /// Whom health checks come to, in an order that is drawn anew whenever it is through.
     pub(super) rotation: Vec<Slot>,
     pub(super) rotation_next: usize,
@@ -71,8 +74,12 @@ pub(super) struct Agenda {
 pub(super) enum Due {
     /// Health checks.
     Visit,
+    /// Pings of anybody.
+    Ping,
     /// The next quiz of a trial: whose, and which trial.
     Quiz(Slot, u64),
+    /// A ping of one under test: whose, and which trial.
+    TrialPing(Slot, u64),
     /// A retest of an inactive mirror.
     Retest(Slot),
     /// The later look that judges a dissent.
@@ -152,6 +159,7 @@ impl Federation {
         let minute = settings.day / 1440;
         let mut agenda = Agenda::default();
         agenda.add(now, Due::Visit);
+        agenda.add(now, Due::Ping);
         agenda.add(now.plus(settings.list_every), Due::List);
         agenda.add(now.plus(settings.persist_every), Due::Housekeeping);
         Self {
@@ -164,6 +172,8 @@ impl Federation {
             budget: Allowance::new(settings.messages_a_day, settings.day, now),
             rounds: BTreeMap::new(),
             rechecks: BTreeMap::new(),
+            pings: BTreeMap::new(),
+            pings_begun: false,
             rotation: Vec::new(),
             rotation_next: 0,
             rotation_is_stale: false,
@@ -214,6 +224,7 @@ impl Federation {
             Event::ReportReceived { report } => self.reported(report, work),
             Event::RemovalAsked { removal } => self.removal_asked(removal, work),
             Event::VoteReceived { vote } => self.vote_received(vote, work),
+            Event::OperatorWishes { subject, wish } => self.wished(subject, wish, work),
             Event::ListReceived { from, newcomers } => self.list_received(from, newcomers, work),
         };
         self.give_up_the_old(work);
@@ -231,7 +242,9 @@ impl Federation {
     fn do_what_is_due(&mut self, due: Due, work: &mut Work<'_>) {
         match due {
             Due::Visit => self.visit(work),
+            Due::Ping => self.ping_some(work),
             Due::Quiz(slot, trial) => self.quiz(slot, trial, work),
+            Due::TrialPing(slot, trial) => self.ping_tried(slot, trial, work),
             Due::Retest(slot) => self.retest(slot, work),
             Due::Recheck(round) => self.recheck(round, work),
             Due::Round(round) => self.give_up(round, work),

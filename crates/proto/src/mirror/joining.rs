@@ -11,7 +11,7 @@ use super::event::{Action, Event, Hop, MeetId, Reason, Refused, Unmet};
 use super::federation::{Due, Federation, Work};
 use super::peer::Peer;
 use super::random::below;
-use super::statement::{Statement, StatementError, claimed_signer, verify};
+use super::statement::{Statement, StatementError, Unverified, claimed_signer};
 use super::wire::{MirrorList, Status};
 use crate::jws::BadSignature;
 use crate::signed::{Signed, Verified};
@@ -191,7 +191,7 @@ impl Federation {
     }
 
     /// Takes a newer descriptor of a known mirror. One that was made inactive and signs anew says that it was mended: its
-    /// retest comes as soon as the first one would.
+    /// retest comes as soon as the first one would. Who was proved a liar has that to live down.
     pub(super) fn renew(&mut self, peer: Arc<Peer>, work: &mut Work<'_>) {
         let Some(slot) = self.book.slot(peer.vantage()) else { return };
         let first = self.settings.retest_first;
@@ -202,9 +202,10 @@ impl Federation {
         let signed_since = peer.descriptor().issued_at > mirror.since;
         mirror.take(peer, work.now);
         work.out.push(Action::Persist(mirror.peer.vantage()));
-        let (status, since) = (mirror.status, mirror.since);
+        let (status, reason, since) = (mirror.status, mirror.reason, mirror.since);
         if let Some(due) = mirror.more.as_deref_mut().and_then(|more| more.retest_due.as_mut())
             && status == Status::Inactive
+            && reason != Reason::Equivocation
             && signed_since
         {
             let soon = since.plus(first).max(work.now);
@@ -279,15 +280,10 @@ impl Federation {
         again: impl FnOnce() -> Event,
         work: &mut Work<'_>,
     ) -> Result<Verified<T>, Refused> {
-        let claimed = claimed_signer(signed, T::LARGEST)?;
+        let read = Unverified::<T>::read(signed)?;
+        let claimed = read.claimed_signer();
         let mirror = self.book.of(claimed).ok_or(Refused::Unknown(claimed))?;
-        let mut result = Err(StatementError::Signature(BadSignature::Missing));
-        for by in mirror.signatories(work.now) {
-            result = verify(&*self.suite, by, signed.clone(), work.now);
-            if result.is_ok() {
-                break;
-            }
-        }
+        let result = read.verify(&*self.suite, mirror.signatories(work.now), work.now, signed);
         if matches!(result, Err(StatementError::Signature(BadSignature::Mismatch))) {
             let peer = Arc::clone(&mirror.peer);
             // Once in a while: a forger must not make us fetch at his pace.

@@ -10,10 +10,13 @@ mod dissent;
 mod event;
 mod federation;
 mod joining;
+mod operating;
 mod peer;
 mod pool;
+mod proving;
 pub(crate) mod random;
 mod rates;
+mod rating;
 mod removing;
 mod reporting;
 mod rounds;
@@ -21,6 +24,7 @@ mod sampler;
 mod saved;
 mod settings;
 mod statement;
+mod trials;
 mod wire;
 
 pub use bootstrap::{
@@ -28,17 +32,18 @@ pub use bootstrap::{
     MOST_PAIRS, MOST_PUBLISHERS, Pair,
 };
 pub use consensus::{Heard, Kept, LISTS_ASKED, MOST_ANCHORS, MasterList, consensus};
-pub use dissent::{Dissent, is_equivocation};
+pub use dissent::{Dissent, forgets, is_equivocation};
 pub use event::{Action, Answer, Event, Hop, MeetId, NoAnswer, OwnLook, QuizId, Reason, Refused, RoundId, Unmet};
 pub use federation::{Federation, Popular, Standing};
 pub use joining::newcomers;
+pub use operating::Wish;
 pub use peer::{BadPeer, MOST_ADDRESSES, Peer};
 pub use sampler::{Drawable, FIRST_ASKED, HEDGED, MOST_ASKED, NEAR, Sampler};
 pub use saved::Saved;
 pub use settings::Settings;
 pub use statement::{Heading, Signatory, Statement, StatementError, body_of, claimed_signer, sign, sign_body, verify};
 pub use wire::{
-    Ballot, LARGEST_LIST, LARGEST_REMOVAL, LARGEST_REPORT, LARGEST_VOTE, LIST_LIFE, LONGEST_REASON, Listed,
-    MIRRORS_FORMAT, MOST_MIRRORS, MOST_REPORTED, Measurements, MirrorList, Proof, REMOVAL_FORMAT, REMOVAL_LIFE,
-    Removal, Report, Status, VOTE_FORMAT, Vote, removal_id, verify_wrapped,
+    Ballot, FORGETTINGS, LARGEST_LIST, LARGEST_REMOVAL, LARGEST_REPORT, LARGEST_VOTE, LIST_LIFE, LONGEST_REASON,
+    Listed, MIRRORS_FORMAT, MOST_MIRRORS, MOST_REPORTED, Measurements, MirrorList, Proof, REMOVAL_FORMAT, REMOVAL_LIFE,
+    Removal, Report, Status, VOTE_FORMAT, ViewPair, Vote, removal_id, verify_wrapped,
 };

@@ -1,5 +1,7 @@
 //! Draws from the generator that is passed in.
 
+use std::time::Duration;
+
 use rand_core::Rng;
 
 /// An index below `bound`; 0 where that is 0. The bias, below 2^-32 for any list here, favours nobody who could aim.
@@ -13,6 +15,11 @@ pub(crate) fn shuffle<T>(rng: &mut dyn Rng, items: &mut [T]) {
     for last in (1..items.len()).rev() {
         items.swap(last, below(rng, last + 1));
     }
+}
+
+/// Any part of a time, so that not all do the same at the same moment.
+pub(super) fn random_part(of: Duration, rng: &mut dyn Rng) -> Duration {
+    of.mul_f64(f64::from(rng.next_u32()) / f64::from(u32::MAX))
 }
 
 #[cfg(test)]

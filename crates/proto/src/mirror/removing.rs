@@ -6,13 +6,10 @@ use std::sync::Arc;
 
 use parallax_core::{Fingerprint, Timestamp, VantageId};
 
-use super::book::{Slot, TrialKind};
+use super::book::{AskedBy, Slot, TrialKind};
 use super::budget::{Allowance, Recent};
-use super::dissent::is_equivocation;
 use super::event::{Action, Event, Reason, Refused};
 use super::federation::{Due, Federation, Work};
-use super::peer::Peer;
-use super::reporting::third_party_view;
 use super::settings::Settings;
 use super::statement::body_of;
 use super::wire::{
@@ -25,6 +22,9 @@ const MOST_CASES: usize = 512;
 
 /// Requests of others that are remembered.
 const MOST_BALLOTS: usize = 8_192;
+
+/// Whose requests were refuted so many times in a row is heard once a day.
+const REFUTED: u8 = 3;
 
 /// A request for removal of one's own.
 #[derive(Debug)]
@@ -41,8 +41,16 @@ pub(super) struct Case {
 #[derive(Debug)]
 pub(super) struct Ballots {
     seen: Recent<Fingerprint>,
-    each: BTreeMap<VantageId, Allowance>,
+    each: BTreeMap<VantageId, Asker>,
     tests: Allowance,
+}
+
+/// One who asks.
+#[derive(Debug)]
+struct Asker {
+    today: Allowance,
+    /// Requests in a row that my own tests refuted.
+    refuted: u8,
 }
 
 impl Ballots {
@@ -54,24 +62,40 @@ impl Ballots {
         }
     }
 
-    /// One asker's share of a day.
+    /// One asker's share of a day: one request, for whoever was wrong the last few times. That is no rating of the mirror
+    /// (its answers are none the worse for it) but of what its requests cost.
     fn takes(&mut self, asker: VantageId, settings: &Settings, now: Timestamp) -> bool {
-        let share = self.each.entry(asker);
-        share.or_insert_with(|| Allowance::new(settings.removals_each, settings.day, now)).take(1, 0, now)
+        let share = || Asker { today: Allowance::new(settings.removals_each, settings.day, now), refuted: 0 };
+        let asker = self.each.entry(asker).or_insert_with(share);
+        let is_heard = asker.refuted < REFUTED || asker.today.used_at(now) == 0;
+        is_heard && asker.today.take(1, 0, now)
+    }
+
+    /// What came of a test that somebody asked for.
+    pub(super) fn was(&mut self, asker: VantageId, ballot: Ballot) {
+        if let Some(asker) = self.each.get_mut(&asker) {
+            asker.refuted = if ballot == Ballot::Keep { asker.refuted.saturating_add(1) } else { 0 };
+        }
     }
 }
 
 impl Federation {
-    /// Asks peers about a mirror that failed here.
-    pub(super) fn ask_for_removal(&mut self, slot: Slot, reason: Reason, proof: Option<Proof>, work: &mut Work<'_>) {
+    /// Asks peers about a mirror that failed here; whether there are any to ask.
+    pub(super) fn ask_for_removal(
+        &mut self,
+        slot: Slot,
+        reason: Reason,
+        proof: Option<Proof>,
+        work: &mut Work<'_>,
+    ) -> bool {
         let under_way = self.cases.values().any(|case| case.subject == slot);
         if under_way || self.cases.len() >= MOST_CASES {
-            return;
+            return false;
         }
         let voters = self.draw(self.settings.voters, Some(slot), work);
-        let Some(mirror) = self.book.at(slot) else { return };
+        let Some(mirror) = self.book.at(slot) else { return false };
         if voters.len() < self.settings.least_votes {
-            return;
+            return false;
         }
         let removal = Removal {
             format: REMOVAL_FORMAT.into(),
@@ -83,7 +107,7 @@ impl Federation {
             measurements: mirror.rates.measurements(work.now),
             proof,
         };
-        let Some(body) = body_within_bounds(removal) else { return };
+        let Some(body) = body_within_bounds(removal) else { return false };
         let id = removal_id(&*self.suite, &body);
         let body: Arc<str> = body.into();
         let mut asked = Vec::with_capacity(voters.len());
@@ -97,6 +121,7 @@ impl Federation {
         let number = self.number();
         self.cases.insert(id, Case { number, subject: slot, reason, asked, votes: BTreeMap::new(), polls: 0 });
         self.agenda.add(work.now.plus(self.settings.vote_time / 6), Due::Case(number));
+        true
     }
 
     /// Fetches the votes that are missing, a bounded number of times; then what is there decides.
@@ -169,6 +194,7 @@ impl Federation {
 
     fn take_up(&mut self, id: Fingerprint, removal: &Removal, subject: Slot, work: &mut Work<'_>) {
         let until = removal.valid_until;
+        let asked = AskedBy { removal: id, by: removal.vantage, until };
         let active = self.book.at(subject).is_some_and(|mirror| mirror.status == Status::Active);
         let known = self.cases.values().any(|case| case.subject == subject && case.reason == Reason::Equivocation);
         if known {
@@ -185,17 +211,19 @@ impl Federation {
         let fresh = self.settings.day;
         let last = mirror.more.as_ref().and_then(|more| more.last_trial);
         match (mirror.status, last, mirror.trial.as_deref_mut()) {
+            // The operator's wish is no measurement.
+            (Status::Inactive, ..) if mirror.reason == Reason::Dropped => {}
             // Removed here already: that is what my tests said.
             (Status::Inactive | Status::Gone, ..) => self.vote(id, until, subject, Ballot::Remove, work),
             (Status::Active, Some((at, ballot)), _) if work.now.since(at) < fresh => {
                 self.vote(id, until, subject, ballot, work);
             }
-            (Status::Active, _, Some(trial)) => trial.asked_by.push((id, until)),
+            (Status::Active, _, Some(trial)) => trial.asked_by.push(asked),
             (Status::Active, _, None) if self.ballots.tests.take(1, 0, work.now) => {
                 let (quizzes, time) = (self.settings.suspect_quizzes, self.settings.suspect_time);
                 self.start_trial(subject, TrialKind::Suspect, quizzes, time, work);
                 let trial = self.book.at_mut(subject).and_then(|mirror| mirror.trial.as_deref_mut());
-                trial.into_iter().for_each(|trial| trial.asked_by.push((id, until)));
+                trial.into_iter().for_each(|trial| trial.asked_by.push(asked));
             }
             (Status::Active | Status::Candidate, ..) => {}
         }
@@ -227,26 +255,6 @@ impl Federation {
         };
         if let Ok(body) = body_of(&vote) {
             work.out.push(Action::Vote { removal, body, until });
-        }
-    }
-
-    /// Whether a proof proves: the subject's own key signed two views that can't both be true, within a day, and since it
-    /// is active here. Else who was mended, or lost its memory once, could be removed for ever by the same two views.
-    fn holds(&self, proof: &Proof, subject: Slot, now: Timestamp) -> bool {
-        let Some(mirror) = self.book.at(subject) else { return false };
-        let (vantage, since) = (mirror.peer.vantage(), mirror.since);
-        let Ok(signer) = Peer::restore(&*self.suite, proof.descriptor.clone()) else { return false };
-        if signer.vantage() != vantage || signer.descriptor().issued_at > now.plus(crate::CLOCK_SKEW) {
-            return false;
-        }
-        let view = |signed: &Signed| third_party_view(&*self.suite, signer.signatory(), signed, None).ok();
-        match (view(&proof.one), view(&proof.other)) {
-            (Some(one), Some(other)) => {
-                let moments = [one.content().issued_at, other.content().issued_at];
-                let (first, last) = (moments[0].min(moments[1]), moments[0].max(moments[1]));
-                first >= since && last.since(first) <= self.settings.day && is_equivocation(&one, &other)
-            }
-            _ => false,
         }
     }
 }

@@ -65,18 +65,19 @@ impl Federation {
         }
         // A retest that was under way when this mirror stopped is not in the record.
         let due = saved.retest_due.unwrap_or(now).max(now);
-        if saved.status == Status::Inactive {
+        let is_tested_again = saved.status == Status::Inactive && saved.reason != Reason::Dropped;
+        if is_tested_again {
             mirror.more().retest_due = Some(due);
         }
         let Some(slot) = self.book.add(mirror) else { return Ok(()) };
         self.rotation_is_stale = true;
         match saved.status {
-            Status::Inactive => self.agenda.add(due, Due::Retest(slot)),
+            Status::Inactive if is_tested_again => self.agenda.add(due, Due::Retest(slot)),
             Status::Candidate => {
                 let (quizzes, time) = (self.settings.candidate_quizzes, self.settings.candidate_time);
                 self.start_trial(slot, TrialKind::Candidate, quizzes, time, &mut Work { now, rng, out });
             }
-            Status::Active | Status::Gone => {}
+            Status::Active | Status::Inactive | Status::Gone => {}
         }
         Ok(())
     }

@@ -46,6 +46,8 @@ pub struct Settings {
     pub retest_silent: Duration,
     /// The first retest of a mirror whose equivocation is proved.
     pub retest_proved: Duration,
+    /// The longest time between two retests of such a one; each further proof within a month takes four times as long.
+    pub retest_proved_longest: Duration,
     /// How much the newest quiz weighs: 0 to 1.
     pub weight: f32,
     /// Below this share of agreement a mirror is noticed.
@@ -114,6 +116,7 @@ impl Default for Settings {
             retest_longest: 7 * DAY,
             retest_silent: 6 * HOUR,
             retest_proved: DAY,
+            retest_proved_longest: 30 * DAY,
             weight: 0.1,
             least_agreement: 0.75,
             least_answered: 0.7,
@@ -153,6 +156,7 @@ impl Settings {
             retest_longest,
             retest_silent,
             retest_proved,
+            retest_proved_longest,
             recheck_after,
             report_rest,
             vote_time,
@@ -173,6 +177,7 @@ impl Settings {
             retest_longest,
             retest_silent,
             retest_proved,
+            retest_proved_longest,
             recheck_after,
             report_rest,
             vote_time,

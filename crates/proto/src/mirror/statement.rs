@@ -144,6 +144,48 @@ pub fn verify<T: Statement>(
     Ok(Verified::new(statement, signed))
 }
 
+/// A statement that was read, of which nothing is believed yet. Who has to find out by whose key to check it reads it so
+/// once, not twice.
+pub(super) struct Unverified<'a, T> {
+    statement: T,
+    body: &'a str,
+    jws: Parsed<'a>,
+}
+
+impl<'a, T: Statement> Unverified<'a, T> {
+    pub(super) fn read(signed: &'a Signed) -> Result<Self, StatementError> {
+        is_no_larger(signed, T::LARGEST)?;
+        let jws = Parsed::read(&signed.signature)?;
+        let statement = serde_json::from_str(&signed.body).map_err(malformed)?;
+        Ok(Self { statement, body: &signed.body, jws })
+    }
+
+    pub(super) fn claimed_signer(&self) -> VantageId {
+        self.statement.heading().vantage
+    }
+
+    /// Believes it if one of these keys signed it, and all else is as it must be.
+    pub(super) fn verify(
+        self,
+        suite: &dyn Suite,
+        keys: impl Iterator<Item = Signatory>,
+        now: Timestamp,
+        signed: &Signed,
+    ) -> Result<Verified<T>, StatementError> {
+        let mut result = Err(BadSignature::Missing);
+        for by in keys {
+            result = self.jws.verify_ed25519(suite, by.statement_key.as_bytes(), by.vantage, self.body.as_bytes());
+            if result.is_ok() {
+                check_heading::<T>(self.statement.heading(), by.vantage, now)?;
+                break;
+            }
+        }
+        result?;
+        self.statement.check().map_err(|why| StatementError::Malformed(why.into()))?;
+        Ok(Verified::new(self.statement, signed.clone()))
+    }
+}
+
 fn is_no_larger(signed: &Signed, most: usize) -> Result<(), StatementError> {
     let found = signed.body.len();
     if found > most { Err(StatementError::TooLarge { found, most }) } else { Ok(()) }

@@ -150,11 +150,27 @@ impl Measurements {
     }
 }
 
-/// Two signed views that can't both be true, and the descriptor whose key signed them: anybody can verify it.
+/// How often somebody may have forgotten, within a month, what it had just signed: the third time proves.
+pub const FORGETTINGS: usize = 3;
+
+/// Two signed views that can't both be true, and the descriptor whose key signed them: anybody can verify it. Or, with
+/// `also`, [`FORGETTINGS`] pairs of which each is excused by a mark of forgetting of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// Of the mirror that lied.
     pub descriptor: Signed,
+    /// One view.
+    pub one: Signed,
+    /// The other.
+    pub other: Signed,
+    /// Further pairs, where one alone proves nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "at_most::<FORGETTINGS, _, _>")]
+    pub also: Vec<ViewPair>,
+}
+
+/// Two views of one mirror and service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewPair {
     /// One view.
     pub one: Signed,
     /// The other.

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use parallax_core::{Fingerprint, ServiceId, Timestamp, VantageId};
 use parallax_proto::mirror::{
-    Action, Answer, Ballot, Event, Federation, Hop, Measurements, NoAnswer, OwnLook, Peer, Settings, Status, Unmet,
-    VOTE_FORMAT, Vote, sign, sign_body,
+    Action, Answer, Ballot, Event, Federation, Hop, Measurements, NoAnswer, OwnLook, Peer, QuizId, Settings, Status,
+    Unmet, VOTE_FORMAT, Vote, sign, sign_body,
 };
 use parallax_proto::{Expected, Question, Signed, VIEW_FORMAT, VIEW_LIFE, Verified, View};
 use rand::RngExt as _;
@@ -78,9 +78,34 @@ impl Node {
 enum Item {
     Wake(u32),
     Event(u32, Box<Event>),
-    Answer { node: u32, quiz: parallax_proto::mirror::QuizId, answer: Result<Answer, NoAnswer>, took_ms: u32 },
-    Ping { node: u32, ping: parallax_proto::mirror::QuizId, took_ms: Option<u32> },
+    Answers(u32, Answers),
 }
+
+/// What comes back for what a machine asked at one moment, told when the last of it is there: a round waits for all anyhow.
+/// To wake a machine for each of three would cost three times as much: its memory is cold when its turn comes.
+#[derive(Default)]
+struct Answers {
+    each: Vec<Came>,
+    after_ms: u32,
+}
+
+enum Came {
+    Answer { quiz: QuizId, answer: Result<Answer, NoAnswer>, took_ms: u32 },
+    Ping { ping: QuizId, took_ms: Option<u32> },
+}
+
+impl Came {
+    fn event(self) -> Event {
+        let ms = |ms: u32| Duration::from_millis(u64::from(ms));
+        match self {
+            Came::Answer { quiz, answer, took_ms } => Event::QuizAnswered { quiz, answer, took: ms(took_ms) },
+            Came::Ping { ping, took_ms } => Event::PingAnswered { ping, took: took_ms.map(ms) },
+        }
+    }
+}
+
+/// A connection that is not answered is given up after this time.
+const SILENCE_MS: u32 = 5_000;
 
 /// The simulated world.
 pub(super) struct Engine {
@@ -104,6 +129,8 @@ pub(super) struct Engine {
     signed: Option<(Fingerprint, Signed)>,
     /// Who is about to confront whom about which service, because of a report: these answers are real views.
     confronting: HashSet<(u32, ServiceId)>,
+    coming: Answers,
+    silent: Answers,
     out: Vec<Action>,
     pending: Vec<Event>,
     nothing: Arc<[Fingerprint]>,
@@ -131,6 +158,8 @@ impl Engine {
             older_subjects: HashMap::new(),
             signed: None,
             confronting: HashSet::new(),
+            coming: Answers::default(),
+            silent: Answers::default(),
             out: Vec::new(),
             pending: Vec::new(),
             nothing: Arc::new([]),
@@ -197,22 +226,19 @@ impl Engine {
                 }
             }
             Item::Event(node, event) => self.handle(node, *event),
-            Item::Answer { node, quiz, answer, took_ms } => {
-                let took = Duration::from_millis(u64::from(took_ms));
-                self.handle(node, Event::QuizAnswered { quiz, answer, took })
-            }
-            Item::Ping { node, ping, took_ms } => {
-                let took = took_ms.map(|ms| Duration::from_millis(u64::from(ms)));
-                self.handle(node, Event::PingAnswered { ping, took })
-            }
+            Item::Answers(node, answers) => self.handle_all(node, answers.each.into_iter().map(Came::event)),
         }
     }
 
     /// Gives an event to a state machine, does what it asks for, and checks what must always hold.
     pub(super) fn handle(&mut self, number: u32, event: Event) -> Result<(), BadPlan> {
+        self.handle_all(number, [event].into_iter())
+    }
+
+    fn handle_all(&mut self, number: u32, events: impl DoubleEndedIterator<Item = Event>) -> Result<(), BadPlan> {
         let (now, now_ms) = (self.now(), self.now_ms);
         let mut pending = std::mem::take(&mut self.pending);
-        pending.push(event);
+        pending.extend(events.rev());
         while let Some(event) = pending.pop() {
             let node = self.nodes.get_mut(number as usize).filter(|node| node.down_until(now_ms).is_none());
             let Some(machine) = node.and_then(|node| node.machine.as_deref_mut()) else { continue };
@@ -226,7 +252,23 @@ impl Engine {
             self.out = out;
         }
         self.pending = pending;
+        self.await_answers(number);
         self.sleep(number, now_ms)
+    }
+
+    /// What was asked at this moment comes back together; silence takes longer.
+    fn await_answers(&mut self, number: u32) {
+        for answers in [std::mem::take(&mut self.coming), std::mem::take(&mut self.silent)] {
+            if !answers.each.is_empty() {
+                self.push(self.now_ms + u64::from(answers.after_ms), Item::Answers(number, answers));
+            }
+        }
+    }
+
+    fn comes(&mut self, came: Came, after_ms: Option<u32>) {
+        let answers = if after_ms.is_some() { &mut self.coming } else { &mut self.silent };
+        answers.after_ms = answers.after_ms.max(after_ms.unwrap_or(SILENCE_MS));
+        answers.each.push(came);
     }
 
     fn sleep(&mut self, number: u32, now_ms: u64) -> Result<(), BadPlan> {
@@ -275,8 +317,7 @@ impl Engine {
             Action::Ask { quiz, to, service } => self.ask(from, quiz, to, &service),
             Action::Ping { ping, to } => {
                 let took_ms = self.reach(to).map(|to| self.rtt_ms(self.region(from), self.region(to)));
-                let at_ms = self.now_ms + took_ms.map_or(5_000, u64::from);
-                self.push(at_ms, Item::Ping { node: from, ping, took_ms });
+                self.comes(Came::Ping { ping, took_ms }, took_ms);
             }
             Action::Meet { meet, vantage, .. } => {
                 let result = match self.reach(vantage).and_then(|number| self.nodes.get(number as usize)) {
@@ -320,10 +361,9 @@ impl Engine {
         OwnLook { look, remembered }
     }
 
-    fn ask(&mut self, from: u32, quiz: parallax_proto::mirror::QuizId, to: VantageId, service: &ServiceId) {
+    fn ask(&mut self, from: u32, quiz: QuizId, to: VantageId, service: &ServiceId) {
         let Some(to) = self.reach(to) else {
-            let item = Item::Answer { node: from, quiz, answer: Err(NoAnswer::Silent), took_ms: 5_000 };
-            return self.push(self.now_ms + 5_000, item);
+            return self.comes(Came::Answer { quiz, answer: Err(NoAnswer::Silent), took_ms: SILENCE_MS }, None);
         };
         let confronted = !self.confronting.is_empty() && self.confronting.contains(&(from, service.clone()));
         let view = if confronted { self.view(to, service, false) } else { None };
@@ -333,7 +373,7 @@ impl Engine {
         };
         let took_ms = self.rtt_ms(self.region(from), self.region(to)) + self.rng.random_range(2..40);
         let answer = Ok(Answer { look, issued_at: self.now(), view });
-        self.push(self.now_ms + u64::from(took_ms), Item::Answer { node: from, quiz, answer, took_ms });
+        self.comes(Came::Answer { quiz, answer, took_ms }, Some(took_ms));
     }
 
     /// What a mirror tells: to a client, or to somebody whom it knows for a mirror.
@@ -366,6 +406,7 @@ impl Engine {
             dns: look.dns.clone(),
             now: seen,
             history: history(&look, now),
+            kept_since: None,
             authority: Vec::new(),
         };
         let signed = view.sign(&node.identity.statement).ok()?;
@@ -389,13 +430,14 @@ impl Engine {
 
     fn ask_removal(&mut self, from: u32, removal: Fingerprint, body: &str, to: VantageId) {
         let Some(node) = self.nodes.get(from as usize) else { return };
-        let kept = self.signed.take().filter(|(id, _)| *id == removal).map(|(_, signed)| signed);
-        let fresh = || sign_body(&node.identity.statement, node.identity.vantage, body.to_owned()).ok();
-        let Some(signed) = kept.or_else(fresh) else { return };
-        if let Ok(request) = serde_json::from_str::<parallax_proto::mirror::Removal>(body) {
-            self.subjects.insert(removal, request.subject);
+        if self.signed.as_ref().is_none_or(|(id, _)| *id != removal) {
+            let signed = sign_body(&node.identity.statement, node.identity.vantage, body.to_owned());
+            self.signed = signed.ok().map(|signed| (removal, signed));
+            if let Ok(request) = serde_json::from_str::<parallax_proto::mirror::Removal>(body) {
+                self.subjects.insert(removal, request.subject);
+            }
         }
-        self.signed = Some((removal, signed.clone()));
+        let Some((_, signed)) = self.signed.clone() else { return };
         if let Some(to) = self.reach(to) {
             self.send(to, 100, Event::RemovalAsked { removal: signed });
         }

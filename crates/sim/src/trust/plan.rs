@@ -19,6 +19,9 @@ pub struct Plan {
     pub views: u32,
     /// The share that must agree, inclusively: 0 to 1.
     pub threshold: f64,
+    /// Whether the crowd is bound by no tables: the advertisements of all false identities come out of every attack edge,
+    /// as where no node enforces the routes. Else it stands in the order that carries the most of them out.
+    pub unbound: bool,
     /// Societies that are drawn for each row.
     pub societies: u32,
     /// The same seed gives the same figures.
@@ -34,6 +37,7 @@ impl Default for Plan {
             degree: 10,
             views: 20,
             threshold: 0.7,
+            unbound: false,
             societies: 5,
             seed: 1,
         }

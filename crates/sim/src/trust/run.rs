@@ -1,9 +1,9 @@
 //! A simulation from its plan to its results.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parallax_core::{CastView, EdgeOutcome, EdgeVote, Share};
-use parallax_janus::trust::{Candidate, Dealer, UserId, Visible};
+use parallax_janus::trust::{Candidate, Dealer, LONGEST_ROUTE, UserId, Visible};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64;
 
@@ -30,6 +30,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Results, BadPla
         for number in 0..plan.societies {
             let mut asking = Asking::new(plan, threshold, (*attack_edges, number));
             asking.society.attack(*attack_edges, &mut asking.rng);
+            asking.flood();
             for user in asking.society.honest_users() {
                 let visible = asking.seen(user, *attack_edges as usize)?;
                 for (scheme, count) in Scheme::ALL.into_iter().zip(&mut counts) {
@@ -121,6 +122,8 @@ struct Asking<'a> {
     plan: &'a Plan,
     threshold: Share,
     society: Society,
+    /// Where an unbound crowd is heard.
+    flooded: BTreeMap<UserId, BTreeSet<UserId>>,
     rng: Pcg64,
 }
 
@@ -131,12 +134,16 @@ impl<'a> Asking<'a> {
         let stream = u64::from(row) << 32 | u64::from(society);
         let mut rng = Pcg64::seed_from_u64(plan.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ stream);
         let society = Society::draw(plan.honest, plan.sybils, plan.degree, &mut rng);
-        Self { plan, threshold, society, rng }
+        Self { plan, threshold, society, flooded: BTreeMap::new(), rng }
     }
 
     /// Whom a user sees; false identities come through no more of its edges than there are attack edges.
     fn seen(&self, user: UserId, attack_edges: usize) -> Result<Vec<Visible>, BadPlan> {
-        let visible = self.society.graph.visible_to(user);
+        let mut visible = self.society.graph.visible_to(user);
+        for edge in self.flooded.get(&user).into_iter().flatten() {
+            visible.retain(|one| one.edge != *edge || !self.society.is_evil(one.peer));
+            visible.extend(self.society.crowd().map(|peer| Visible { peer, edge: *edge, hops: LONGEST_ROUTE }));
+        }
         let evil: BTreeSet<_> =
             visible.iter().filter(|one| self.society.is_evil(one.peer)).map(|one| one.edge).collect();
         if evil.len() > attack_edges || visible.iter().any(|one| one.peer == user) {
@@ -144,6 +151,12 @@ impl<'a> Asking<'a> {
             return Err(BadPlan::Invariant(format!("{attack_edges} attack edges reach {user:?} through {edges}")));
         }
         Ok(visible)
+    }
+
+    fn flood(&mut self) {
+        if self.plan.unbound {
+            self.flooded = self.society.flooded();
+        }
     }
 
     fn ask(&mut self, user: UserId, visible: &[Visible], scheme: Scheme) -> Result<Answer, BadPlan> {
@@ -168,6 +181,7 @@ impl<'a> Asking<'a> {
     fn ask_befriended(&mut self, user: UserId, evil_edges: usize) -> Result<Answer, BadPlan> {
         let before = self.society.graph.clone();
         self.society.replace_friends(user, evil_edges, &mut self.rng);
+        self.flood();
         let visible = self.seen(user, evil_edges)?;
         let answer = self.ask(user, &visible, Scheme::EqualShare);
         self.society.graph = before;
@@ -274,14 +288,15 @@ mod tests {
     /// What the figures are for: each step of the defence holds more of them off.
     #[test]
     fn the_equal_share_holds_where_chance_does_not() {
-        let results = run(&small(), |_| ()).unwrap();
-        for edges in [3, 8] {
+        for (unbound, edges) in [(false, 3), (false, 8), (true, 3), (true, 8)] {
+            let results = run(&Plan { unbound, ..small() }, |_| ()).unwrap();
             let [uniform, advertisement, equal] = Scheme::ALL.map(|scheme| row(&results, edges, scheme));
             let outvoted = |row: &Row| row.outvoted.share.unwrap();
             assert!(outvoted(uniform) > 0.8, "{uniform:?}");
             assert!(outvoted(advertisement) < outvoted(uniform), "{advertisement:?}");
             assert!(outvoted(equal) < 0.1 && outvoted(equal) < outvoted(advertisement), "{equal:?}");
             assert_eq!(equal.deceived.hits, 0, "{equal:?}");
+            assert!(!unbound || outvoted(advertisement) > 0.1, "a flood drowns whom it reaches: {advertisement:?}");
             assert!(advertisement.evil < uniform.evil && (0.4..0.6).contains(&uniform.evil));
         }
     }

@@ -20,8 +20,8 @@ believed. Up to 25 of the mirrors are asked for their lists; whom more than half
 of their networks know is kept in mirrors.json beside the configuration, and
 `parallax check` asks three of them where no vantage point is listed.
 
-From https:// the file must come from the publisher's own node; from http:// or a
-file it may come from anywhere.
+From https:// the file must come from the publisher's own node; from http:// or
+from a file it may come from anywhere.
 
 Examples:
   parallax mirror bootstrap mirrors.boot#27f0…
@@ -71,8 +71,8 @@ pub(crate) struct MirrorRefreshArgs {
 }
 
 const AFTER_PUBLISH: &str = "\
-Without mirrors, those are published that your running node holds for active, and
-that node. The file goes to standard output; several publishers can sign one.
+Without mirrors, those are published that your running node holds for active,
+and that node. The file goes to standard output; several publishers can sign it.
 
 Examples:
   parallax mirror publish --data /var/lib/parallax --out mirrors.boot

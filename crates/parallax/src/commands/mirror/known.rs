@@ -41,8 +41,11 @@ pub(super) fn show(settings: &Settings, as_json: bool) -> Result<u8, Failure> {
 
 fn heading(known: &KnownMirrors) -> String {
     let dead = known.entries().filter(|(_, one)| one.is_dead()).count();
-    let silent = if dead == 0 { String::new() } else { format!(", {dead} silent and not drawn") };
-    let age = output::ago(now().since(known.refreshed_at()));
+    let silent = if dead == 0 { String::new() } else { format!(", {dead} silent") };
+    let age = match output::ago(now().since(known.refreshed_at())).as_str() {
+        "now" => "just now".to_owned(),
+        age => age.to_owned(),
+    };
     format!("{} mirrors{silent}; lists were asked for {age}", known.len())
 }
 

@@ -206,7 +206,7 @@ fn proof_of(world: &mut World, subject: u32) -> Proof {
     met.key = parallax_core::Fingerprint::from_bytes([7; 32]);
     let node = &world.engine.nodes[subject as usize];
     let other = other.sign(&node.identity.statement).unwrap();
-    Proof { descriptor: node.peer.signed().clone(), one: one.signed().clone(), other }
+    Proof { descriptor: node.peer.signed().clone(), one: one.signed().clone(), other, also: Vec::new() }
 }
 
 #[test]

@@ -81,16 +81,29 @@ impl Alone {
         self.does(Event::Tick).unwrap()
     }
 
+    /// Goes to the next deadline, and answers what is asked then, and what is asked because of that.
+    fn step_answered(&mut self, mut answer: impl FnMut(Timestamp, &Action) -> Option<Event>) -> Vec<Action> {
+        let mut out = self.step();
+        let mut next = 0;
+        while let Some(action) = out.get(next) {
+            next += 1;
+            if let Some(event) = answer(self.now, action) {
+                out.extend(self.does(event).unwrap());
+            }
+        }
+        out
+    }
+
     /// Answers the pings of all but one, for that long; asks for removal are handed out.
     fn run_while_silent(&mut self, silent: VantageId, until: impl Fn(&[Action], Timestamp) -> bool) -> Vec<Action> {
         loop {
-            let mut out = self.step();
-            for action in out.clone() {
-                if let Action::Ping { ping, to } = action {
-                    let took = (to != silent).then_some(Duration::from_millis(20));
-                    out.extend(self.does(Event::PingAnswered { ping, took }).unwrap());
+            let out = self.step_answered(|_, action| match action {
+                Action::Ping { ping, to } => {
+                    let took = (*to != silent).then_some(Duration::from_millis(20));
+                    Some(Event::PingAnswered { ping: *ping, took })
                 }
-            }
+                _ => None,
+            });
             if until(&out, self.now) {
                 return out;
             }

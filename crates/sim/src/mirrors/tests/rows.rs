@@ -2,8 +2,11 @@
 
 use parallax_core::ServiceId;
 use parallax_proto::Signed;
-use parallax_proto::mirror::{Ballot, NoAnswer, REMOVAL_FORMAT, Removal, Report, Saved, VOTE_FORMAT, Vote, sign};
+use parallax_proto::mirror::{
+    Answer, Ballot, NoAnswer, Popular, REMOVAL_FORMAT, Removal, Report, Saved, VOTE_FORMAT, Vote, sign,
+};
 
+use super::super::sites::failed;
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -41,27 +44,22 @@ fn row_11_a_clock_that_is_wrong_by_a_day_counts_as_no_answer() {
     let mut alone = Alone::new(&known);
     let wrong = known[0].vantage();
     let mut asked_for_removal = false;
-    let popular =
-        vec![parallax_proto::mirror::Popular { service: "s1.example".parse().unwrap(), domain: "s1.example".into() }];
+    let popular = vec![Popular { service: "s1.example".parse().unwrap(), domain: "s1.example".into() }];
     let me = Signatory { vantage: alone.identity.vantage, statement_key: alone.identity.statement_key() };
     alone.machine = Federation::new(me, Settings::default(), popular, Arc::new(Cheap), START);
     alone.machine.adopt(known, START);
     while alone.now < START.plus(2 * DAY) && !asked_for_removal {
-        let mut out = alone.step();
-        for action in out.clone() {
-            match action {
-                // Its views are of yesterday: no verifier takes them. Its pings work, as do the others'.
-                Action::Ask { quiz, .. } => {
-                    let answer = Err(NoAnswer::Invalid);
-                    out.extend(alone.does(Event::QuizAnswered { quiz, answer, took: HOUR }).unwrap());
-                }
-                Action::Ping { ping, .. } => {
-                    let took = Some(Duration::from_millis(20));
-                    out.extend(alone.does(Event::PingAnswered { ping, took }).unwrap());
-                }
-                _ => {}
+        let took = Duration::from_millis(20);
+        let out = alone.step_answered(|now, action| match action {
+            // Its views are of yesterday: no verifier takes them. Its pings work, and the others' views are well.
+            Action::Ask { quiz, to, .. } => {
+                let answer = Answer { look: failed(START), issued_at: now, view: None };
+                let answer = if *to == wrong { Err(NoAnswer::Invalid) } else { Ok(answer) };
+                Some(Event::QuizAnswered { quiz: *quiz, answer, took })
             }
-        }
+            Action::Ping { ping, .. } => Some(Event::PingAnswered { ping: *ping, took: Some(took) }),
+            _ => None,
+        });
         asked_for_removal |= count(&out, |action| match action {
             Action::AskRemoval { body, .. } => body.contains(&wrong.to_string()),
             _ => false,
@@ -384,4 +382,187 @@ fn row_20_a_mirror_that_is_honest_to_mirrors_alone_is_caught_by_a_clients_report
     }
     hours(&mut world, 12);
     assert_eq!(held_as(&world, two_faced, Status::Inactive), 19, "one proof convinces all");
+}
+
+/// A machine with names to ask for, and nine mirrors that answer at once; every ask and ping, with its moment.
+fn asks_and_pings(days: u32) -> (Vec<(VantageId, Timestamp)>, Vec<(VantageId, Timestamp)>) {
+    let known: Vec<_> = (0..9).map(|number| peer(number, START).1).collect();
+    let mut alone = Alone::new(&[]);
+    let me = Signatory { vantage: alone.identity.vantage, statement_key: alone.identity.statement_key() };
+    let popular = (1..40).map(|number| format!("s{number}.example"));
+    let popular = popular.map(|domain| Popular { service: domain.parse().unwrap(), domain }).collect();
+    alone.machine = Federation::new(me, Settings::default(), popular, Arc::new(Cheap), START);
+    alone.machine.adopt(known.iter().cloned(), START);
+    // One of them is under test at times: it is silent every seventh quiz.
+    let (mut asks, mut pings, mut turn) = (Vec::new(), Vec::new(), 0);
+    while alone.now < START.plus(DAY * days) {
+        let took = Duration::from_millis(20);
+        alone.step_answered(|now, action| match action {
+            Action::Ask { quiz, to, .. } => {
+                turn += 1;
+                asks.push((*to, now));
+                let answer = Answer { look: failed(START), issued_at: now, view: None };
+                let silent = *to == known[0].vantage() && turn % 7 == 0;
+                let answer = if silent { Err(NoAnswer::Silent) } else { Ok(answer) };
+                Some(Event::QuizAnswered { quiz: *quiz, answer, took })
+            }
+            Action::Ping { ping, to } => {
+                pings.push((*to, now));
+                Some(Event::PingAnswered { ping: *ping, took: Some(took) })
+            }
+            _ => None,
+        });
+    }
+    (asks, pings)
+}
+
+#[test]
+fn row_20_no_ping_tells_a_quiz_from_a_clients_question() {
+    let (asks, pings) = asks_and_pings(20);
+    assert!(asks.len() > 1_500 && pings.len() > 1_000, "{} quizzes, {} pings", asks.len(), pings.len());
+    let minute = Duration::from_secs(60);
+    let near = |(to, at): &&(VantageId, Timestamp)| {
+        let apart = |other: Timestamp| other.since(*at).max(at.since(other));
+        asks.iter().any(|(asked, when)| asked == to && apart(*when) < minute)
+    };
+    let (beside, all) = (pings.iter().filter(near).count(), pings.len());
+    // By chance alone, two minutes of each quiz cover a fiftieth of a day.
+    println!("{beside} of {all} pings within a minute of a quiz of the same mirror");
+    assert!(beside * 20 < all, "{beside} of {all}");
+}
+
+/// A view that the mirror of that number signs now, with a change.
+fn view_of(world: &mut World, number: u32, change: impl FnOnce(&mut parallax_proto::View)) -> Signed {
+    let service: ServiceId = "s7.example".parse().unwrap();
+    let mut view = world.engine.view(number, &service, true).unwrap().content().clone();
+    change(&mut view);
+    view.sign(&world.engine.nodes[number as usize].identity.statement).unwrap()
+}
+
+/// Somebody tells `to` of what the mirror of number 0 signed, and that one signs something else when it is asked.
+fn confront(world: &mut World, to: usize, answer: impl Fn(&mut parallax_proto::View)) -> Vec<Action> {
+    let lie = view_of(world, 0, |view| {
+        let met = view.now.met.as_mut().unwrap();
+        let key = parallax_core::Fingerprint::from_bytes([9; 32]);
+        (met.key, met.leaf, met.chain, met.path) = (key, key, vec![key], vec![key]);
+        view.history.iter_mut().for_each(|span| (span.key, span.leaf) = (key, key));
+    });
+    let mine = view_of(world, to as u32, |_| {});
+    let out = report_to(world, to, Report { views: vec![mine, lie], descriptors: Vec::new() }).unwrap();
+    let quiz = out.iter().find_map(|action| if let Action::Ask { quiz, .. } = action { Some(*quiz) } else { None });
+    world.engine.now_ms += 60_000;
+    let told = view_of(world, 0, answer);
+    let by = Signatory { vantage: vantage(world, 0), statement_key: world.engine.nodes[0].identity.statement_key() };
+    let view = parallax_proto::View::verify(
+        &Cheap,
+        &parallax_proto::Expected {
+            vantage: by.vantage,
+            statement_key: by.statement_key,
+            question: &parallax_proto::Question::about("s7.example".parse().unwrap()),
+            now: world.engine.now(),
+        },
+        told,
+    );
+    let answer = Ok(Answer::of(Arc::new(view.unwrap())));
+    let (now, mut out) = (world.engine.now(), Vec::new());
+    let machine = world.engine.nodes[to].machine.as_deref_mut().unwrap();
+    let event = Event::QuizAnswered { quiz: quiz.unwrap(), answer, took: Duration::from_millis(20) };
+    machine.handle(event, now, &mut world.engine.rng, &mut out).unwrap();
+    // My own look is not needed for a proof; the round ends without.
+    world.engine.now_ms += 60_000;
+    let now = world.engine.now();
+    let machine = world.engine.nodes[to].machine.as_deref_mut().unwrap();
+    machine.handle(Event::Tick, now, &mut world.engine.rng, &mut out).unwrap();
+    out
+}
+
+/// Everything forgotten half a minute ago.
+fn forgotten(view: &mut parallax_proto::View) {
+    let mark = view.issued_at.minus(Duration::from_secs(30));
+    view.kept_since = Some(mark);
+    view.history.iter_mut().for_each(|span| span.first_seen = mark);
+}
+
+#[test]
+fn row_16_an_operator_who_removes_a_service_is_not_convicted_and_who_forgets_each_time_is() {
+    let mut world = World::new(&calm(12));
+    hours(&mut world, 2);
+    let asks = |out: &[Action]| count(out, |action| matches!(action, Action::AskRemoval { .. }));
+    // Without a mark, the look that it signed is missing: that is a lie.
+    let mut honest = World::new(&calm(12));
+    hours(&mut honest, 2);
+    assert_eq!(asks(&confront(&mut honest, 5, |_| {})), 7);
+
+    assert_eq!(asks(&confront(&mut world, 5, forgotten)), 0);
+    hours(&mut world, 1);
+    assert_eq!(asks(&confront(&mut world, 5, forgotten)), 0, "twice may be chance");
+    hours(&mut world, 1);
+    let out = confront(&mut world, 5, forgotten);
+    assert_eq!(asks(&out), 7, "three times is none");
+    // The proof convinces whoever gets it.
+    let body = out
+        .iter()
+        .find_map(|action| if let Action::AskRemoval { body, .. } = action { Some(body.to_string()) } else { None });
+    let removal =
+        parallax_proto::mirror::sign_body(&world.engine.nodes[5].identity.statement, vantage(&world, 5), body.unwrap());
+    let (now, mut out) = (world.engine.now(), Vec::new());
+    let machine = world.engine.nodes[8].machine.as_deref_mut().unwrap();
+    let event = Event::RemovalAsked { removal: removal.unwrap() };
+    machine.handle(event, now, &mut world.engine.rng, &mut out).unwrap();
+    let votes = |action: &Action| matches!(action, Action::Vote { body, .. } if body.contains("\"vote\":\"remove\""));
+    assert_eq!(count(&out, votes), 1, "{out:?}");
+}
+
+#[test]
+fn row_18_whose_requests_are_refuted_is_heard_once_a_day() {
+    let mut world = World::new(&calm(20));
+    hours(&mut world, 1);
+    for subject in 1..17 {
+        let (now, by) = (world.engine.now(), world.engine.nodes[0].identity.clone());
+        let removal = Removal {
+            format: REMOVAL_FORMAT.into(),
+            vantage: by.vantage,
+            issued_at: now,
+            valid_until: now.plus(HOUR * 12),
+            subject: vantage(&world, subject),
+            reason: "no reason".into(),
+            measurements: measured(now),
+            proof: None,
+        };
+        let removal = sign(&removal, &by.statement).unwrap();
+        world.engine.handle(19, Event::RemovalAsked { removal }).unwrap();
+        hours(&mut world, 3);
+    }
+    let machine = world.engine.nodes[19].machine.as_deref().unwrap();
+    let active = machine.statuses().filter(|(_, status)| *status == Status::Active).count();
+    assert_eq!(active, 19, "nobody fell");
+    println!("{} of 16 requests in two days were refused", world.engine.watch.refused);
+    assert!(world.engine.watch.refused >= 10, "{}", world.engine.watch.refused);
+}
+
+#[test]
+fn row_18_an_operator_drops_a_mirror_and_takes_it_back() {
+    use parallax_proto::mirror::Wish;
+    let mut world = World::new(&calm(12));
+    hours(&mut world, 2);
+    let subject = vantage(&world, 3);
+    let wish = |world: &mut World, wish| {
+        let (now, mut out) = (world.engine.now(), Vec::new());
+        let machine = world.engine.nodes[5].machine.as_deref_mut().unwrap();
+        machine.handle(Event::OperatorWishes { subject, wish }, now, &mut world.engine.rng, &mut out).map(|()| out)
+    };
+    assert_eq!(wish(&mut world, Wish::TakeBack).unwrap_err(), Refused::NotDropped(subject));
+    // Others are asked, find nothing, and it stays.
+    let out = wish(&mut world, Wish::AskOthers).unwrap();
+    assert_eq!(count(&out, |action| matches!(action, Action::AskRemoval { .. })), 7);
+    assert!(matches!(wish(&mut world, Wish::AskOthers), Err(Refused::NobodyToAsk { .. })), "they are being asked");
+    world.engine.handle(5, Event::OperatorWishes { subject, wish: Wish::Drop }).unwrap();
+    assert!(matches!(wish(&mut world, Wish::AskOthers), Err(Refused::NotActive(_))));
+    hours(&mut world, 30 * 24);
+    let status = |world: &World, at: usize| world.engine.nodes[at].machine.as_deref().unwrap().status(subject);
+    assert_eq!(status(&world, 5), Some(Status::Inactive), "no test brings it back");
+    assert_eq!(held_as(&world, subject, Status::Active), 10, "nobody else's list has changed");
+    world.engine.handle(5, Event::OperatorWishes { subject, wish: Wish::TakeBack }).unwrap();
+    hours(&mut world, 6);
+    assert_eq!(status(&world, 5), Some(Status::Active));
 }
