@@ -93,19 +93,19 @@ impl Node {
             mirrors.await;
             drop(under_way);
         });
-        if let Some(hub) = node.app.hub.clone() {
-            let under_way = node.app.shared.lifecycle.enter();
-            tokio::spawn(async move {
-                hub.run().await;
-                drop(under_way);
-            });
-        }
         #[cfg(feature = "cluster")]
         if let Some(bus) = &settings.bus {
             let app = Arc::clone(&node.app);
             let describe = Box::new(move || app.description.signed());
             let bus = crate::channels::bus::Bus::connect(bus, Arc::clone(&node.app.channels), describe).await?;
             bus.run().await?;
+        }
+        if let Some(hub) = node.app.hub.clone() {
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                hub.run().await;
+                drop(under_way);
+            });
         }
         let channels = Arc::clone(&node.app.channels).run();
         let under_way = node.app.shared.lifecycle.enter();
