@@ -1,6 +1,12 @@
 //! `parallax shell` with the real binary: from a pipe, and at a terminal.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests; a skip is said on stderr"
+)]
 
 #[path = "support/served.rs"]
 mod served;
