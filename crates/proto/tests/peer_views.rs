@@ -60,6 +60,7 @@ impl Peer {
             dns: DnsAnswers::default(),
             now: Observation::failed(NOW, Some("192.0.2.10:443".parse().unwrap()), Outcome::Timeout),
             history: vec![],
+            kept_since: None,
             authority: vec![],
         }
     }
