@@ -58,10 +58,14 @@ pub(crate) fn run() {
 }
 
 pub(crate) fn prober(sites: &Sites) -> Prober {
+    prober_of(sites.resolver, &sites.roots)
+}
+
+pub(crate) fn prober_of(resolver: SocketAddr, roots: &[u8]) -> Prober {
     Prober::new(ProbeSettings {
-        resolver: Some(sites.resolver),
+        resolver: Some(resolver),
         targets: TargetPolicy::any(),
-        roots: Roots::pem(&sites.roots).expect("the lab's roots"),
+        roots: Roots::pem(roots).expect("the lab's roots"),
         ..ProbeSettings::default()
     })
     .expect("a prober")

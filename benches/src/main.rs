@@ -5,15 +5,19 @@
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
+mod channels;
 mod check;
 mod command;
 mod decide;
+mod hub;
 mod legacy;
 mod look;
 mod measure;
 mod million;
+mod mirrors;
 mod scan;
 mod sites;
+mod trust;
 mod views;
 
 use std::process::ExitCode;
@@ -22,11 +26,15 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         Some(sites::ARGUMENT) => return served(sites::serve),
+        Some(sites::FAR_ARGUMENT) => return served(sites::serve_far),
+        Some(channels::ARGUMENT) => return served(channels::serve),
+        Some(hub::ARGUMENT) => return served(hub::serve),
         Some(sites::TARGETS_ARGUMENT) => return served(sites::serve_targets),
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known = ["decide", "look", "views", "legacy", "check", "scan", "million"];
+    let known =
+        ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "hub", "million", "trust"];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -37,8 +45,12 @@ fn main() -> ExitCode {
         ("views", views::run),
         ("legacy", legacy::run),
         ("check", check::run),
+        ("mirrors", mirrors::run),
         ("scan", scan::run),
+        ("channels", channels::run),
+        ("hub", hub::run),
         ("million", million::run),
+        ("trust", trust::run),
     ] {
         if wanted(name) {
             measure();

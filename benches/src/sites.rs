@@ -1,18 +1,28 @@
 //! What is looked at and who is asked, in a process of its own: a lab with one site, its DNS, and five nodes in three
 //! regions; or thousands of sites at addresses of their own.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
+use std::time::Duration;
 
-use parallax_client::VantageUrl;
-use parallax_core::ServiceId;
-use parallax_lab::{Answer, Lab, Validity};
+use parallax_client::{KnownMirrors, VantageUrl};
+use parallax_core::{ServiceId, VantageId};
+use parallax_lab::{Answer, Behaviour, Lab, Validity};
+use tokio::io::AsyncBufReadExt as _;
 
 /// The arguments that make this program serve.
 pub(crate) const ARGUMENT: &str = "serve-sites";
 pub(crate) const TARGETS_ARGUMENT: &str = "serve-targets";
+pub(crate) const FAR_ARGUMENT: &str = "serve-far";
+
+/// Names of the site that far mirrors look at.
+pub(crate) const FAR_NAMES: usize = 16;
+
+/// The round trips to the far mirrors, in milliseconds.
+const TRIPS: [u64; 8] = [20, 40, 60, 80, 100, 120, 135, 150];
 
 /// Sites in one network of a lab.
 const IN_A_NETWORK: u16 = 250;
@@ -23,6 +33,12 @@ struct Serving(Child);
 impl Serving {
     /// Starts it and reads the line that it prints when it serves. `roots` is where it writes the roots of its sites.
     fn start(argument: &str, roots: &Path, more: &[&str]) -> (Self, String) {
+        let (serving, line, _output) = Self::start_talking(argument, roots, more);
+        (serving, line)
+    }
+
+    /// The same, with the rest of what it prints.
+    fn start_talking(argument: &str, roots: &Path, more: &[&str]) -> (Self, String, BufReader<ChildStdout>) {
         let mut child = Command::new(std::env::current_exe().expect("this program"))
             .args([argument, roots.to_str().expect("UTF-8")])
             .args(more)
@@ -31,8 +47,9 @@ impl Serving {
             .spawn()
             .expect("a second process");
         let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("its output")).read_line(&mut line).expect("a line");
-        (Self(child), line)
+        let mut output = BufReader::new(child.stdout.take().expect("its output"));
+        output.read_line(&mut line).expect("a line");
+        (Self(child), line, output)
     }
 }
 
@@ -92,6 +109,87 @@ impl Sites {
             _serving: serving,
             _directory: directory,
         }
+    }
+}
+
+/// A site of many names, and mirrors that are far away.
+pub(crate) struct FarMirrors {
+    pub(crate) resolver: SocketAddr,
+    pub(crate) names: Vec<ServiceId>,
+    pub(crate) roots: Vec<u8>,
+    pub(crate) known: KnownMirrors,
+    serving: Mutex<(Serving, BufReader<ChildStdout>)>,
+    _directory: tempfile::TempDir,
+}
+
+impl FarMirrors {
+    pub(crate) fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (roots, known) = (directory.path().join("roots.pem"), directory.path().join("mirrors.json"));
+        let known_to = known.to_str().expect("UTF-8").to_owned();
+        let (serving, line, output) = Serving::start_talking(FAR_ARGUMENT, &roots, &[&known_to]);
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let [resolver, names @ ..] = words.as_slice() else { panic!("the mirrors did not start: {line:?}") };
+        Self {
+            resolver: resolver.parse().expect("an address"),
+            names: names.iter().map(|name| name.parse().expect("a service")).collect(),
+            roots: std::fs::read(&roots).expect("the roots"),
+            known: KnownMirrors::read(&std::fs::read(&known).expect("the mirrors")).expect("the mirrors"),
+            serving: Mutex::new((serving, output)),
+            _directory: directory,
+        }
+    }
+
+    /// Has a mirror accept and never answer, or answer again.
+    pub(crate) fn silence(&self, vantage: VantageId, silent: bool) {
+        let mut serving = self.serving.lock().expect("nobody panicked");
+        let (Serving(child), output) = &mut *serving;
+        let input = child.stdin.as_mut().expect("its input");
+        writeln!(input, "{} {vantage}", if silent { "silent" } else { "speaks" }).expect("it listens");
+        let mut done = String::new();
+        output.read_line(&mut done).expect("a line");
+        assert_eq!(done, "done\n");
+    }
+}
+
+/// Serves the far mirrors, and silences those that it is told to, until standard input ends.
+#[tokio::main]
+pub(crate) async fn serve_far() {
+    let lab = Lab::start().await.expect("a lab");
+    let ca = lab.public_ca("Example Trust Services").expect("a CA").intermediate().expect("an intermediate");
+    let names: Vec<String> = (0..FAR_NAMES).map(|number| format!("site{number}.test")).collect();
+    let address = lab.address(1, 1);
+    let every: Vec<&str> = names.iter().map(String::as_str).collect();
+    let certificate = ca.issue(&every, Validity::current()).expect("a certificate").leaf_only();
+    let _site = lab.site(address, &certificate).await.expect("a site");
+    names.iter().for_each(|name| lab.dns().set(name, Answer::a([address])).expect("a record"));
+    write_roots(&lab);
+    let (mut nodes, mut places) = (Vec::new(), Vec::new());
+    for (network, trip) in (20..).zip(TRIPS) {
+        let region = format!("region-{network}");
+        let far = lab.far_node(network, &region, "RIPE", Duration::from_millis(trip), |settings| {
+            settings.operator = Some(format!("operator {network}"));
+        });
+        let (node, place) = far.await.expect("a node");
+        nodes.push(node);
+        places.push(place);
+    }
+    let known = lab.known_mirrors(&nodes).await.expect("the mirrors");
+    let to = std::env::args().nth(3).expect("where the mirrors go");
+    std::fs::write(to, known.to_json().expect("JSON")).expect("the mirrors");
+    print!("{}", lab.dns().address());
+    names.iter().for_each(|name| print!(" {}", lab.service(name).expect("a service")));
+    println!();
+    let mut lines = tokio::io::BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        let (what, whom) = line.split_once(' ').expect("two words");
+        let number = nodes.iter().position(|node| node.vantage().to_string() == whom).expect("a mirror");
+        let behaviour = match what {
+            "silent" => Behaviour::Silent,
+            _ => nodes[number].far_behaviour(Duration::from_millis(TRIPS[number])).expect("it serves HTTPS"),
+        };
+        places[number].behave(behaviour);
+        println!("done");
     }
 }
 

@@ -11,6 +11,7 @@ use parallax_core::{
     VantageId, Verdict, least_asked,
 };
 use parallax_probe::Prober;
+use parallax_proto::hub::{DEFAULT_REPLIES, MOST_REPLIES};
 use parallax_proto::{DEFAULT_MAX_AGE, LONGEST_WAIT, Question, Verified, View, contradiction, history_contradiction};
 use tokio::time::Instant;
 
@@ -18,6 +19,7 @@ use crate::clock::now;
 use crate::course::{Course, Ended};
 use crate::federation::Federation;
 use crate::gathered::{Answer, Failure, Source};
+use crate::hub::HubPoint;
 use crate::notary::OldNotary;
 use crate::report::{JudgedHostKey, Report};
 use crate::vantage::{Deadline, Missing, VantagePoint};
@@ -64,6 +66,8 @@ pub(crate) struct Inner {
     prober: Prober,
     vantages: Vec<Source>,
     federation: Option<Federation>,
+    hubs: Vec<Arc<dyn HubPoint>>,
+    tell_private: bool,
     policy: Policy,
     timeout: Duration,
     max_age: Duration,
@@ -101,6 +105,21 @@ impl CheckerBuilder {
         self
     }
 
+    /// Adds a hub, whose peers are asked. The policy `majority` counts each of them, the others the hub as one.
+    pub fn hub(mut self, hub: Arc<dyn HubPoint>) -> Self {
+        if self.inner.hubs.iter().all(|known| known.id() != hub.id()) {
+            self.inner.hubs.push(hub);
+        }
+        self
+    }
+
+    /// Whether hubs are asked about private names and addresses too: for labs and intranets. They are not when nothing is
+    /// set.
+    pub fn tell_private(mut self, tell: bool) -> Self {
+        self.inner.tell_private = tell;
+        self
+    }
+
     fn add(&mut self, source: Source) {
         if self.inner.vantages.iter().all(|known| known.id() != source.id()) {
             self.inner.vantages.push(source);
@@ -127,7 +146,7 @@ impl CheckerBuilder {
     }
 
     /// Asks only this many of the vantage points, drawn at random, regions as different as possible; of a federation this
-    /// many at once, at most nine.
+    /// many at once, at most nine; and hubs together for as many peers' views ([`DEFAULT_REPLIES`] each when nothing is set).
     pub fn replies(mut self, replies: usize) -> Self {
         self.inner.replies = Some(replies);
         self
@@ -166,6 +185,8 @@ impl Checker {
                 prober,
                 vantages: Vec::new(),
                 federation: None,
+                hubs: Vec::new(),
+                tell_private: false,
                 policy: Policy::default(),
                 timeout: DEFAULT_TIMEOUT,
                 max_age: DEFAULT_MAX_AGE,
@@ -291,6 +312,24 @@ impl Checker {
         }
     }
 
+    pub(crate) fn hubs(&self) -> &[Arc<dyn HubPoint>] {
+        &self.inner.hubs
+    }
+
+    pub(crate) fn tells_private(&self) -> bool {
+        self.inner.tell_private
+    }
+
+    pub(crate) fn max_age(&self) -> Duration {
+        self.inner.max_age
+    }
+
+    /// How many views each hub is asked for: together as many as were wanted.
+    pub(crate) fn replies_each(&self) -> u16 {
+        let wanted = self.inner.replies.unwrap_or(usize::from(DEFAULT_REPLIES) * self.inner.hubs.len());
+        u16::try_from(wanted.div_ceil(self.inner.hubs.len().max(1))).unwrap_or(u16::MAX).clamp(1, MOST_REPLIES)
+    }
+
     /// The own look, shared by everybody who has to compare with it; it ends with the deadline at the latest.
     pub(crate) fn local_look(&self, service: &ServiceId, deadline: Deadline) -> LocalLook {
         let (prober, service) = (self.inner.prober.clone(), service.clone());
@@ -341,7 +380,7 @@ pub(crate) fn nonce() -> String {
     random::<16>().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn random<const N: usize>() -> [u8; N] {
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     // The generator of aws-lc fails only when the system has no entropy at all; a fixed nonce would then fail the check
     // of no honest answer, and replay is still bounded by the life of a view.

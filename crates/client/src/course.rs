@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parallax_core::{Accepted, Agreement, Evidence, Look, Policy, ServiceId, Timestamp, Word};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -10,9 +11,10 @@ use crate::check::{Ask, Checker, LocalLook};
 use crate::clock::now;
 use crate::federation::{Aftermath, Federation, Reserve, hedge_delay};
 use crate::gathered::{Failure, Gathered, Heard, Source};
+use crate::hub::{HubAsk, HubHeard, may_be_told};
 use crate::node::NodeVantage;
 use crate::report::AskedMirrors;
-use crate::vantage::{Deadline, VantagePoint as _};
+use crate::vantage::{Deadline, Missing, VantagePoint as _};
 
 /// A check from its first question to its last answer.
 pub(crate) struct Course<'a> {
@@ -30,6 +32,11 @@ pub(crate) struct Course<'a> {
     /// What came before it.
     early: Vec<(usize, Result<Heard, Failure>)>,
     mirrors: Option<Mirrors>,
+    /// Whether anybody is asked at all.
+    asks: bool,
+    hubs: JoinSet<()>,
+    /// What peers and their hubs say, by the number of the hub.
+    peers: mpsc::UnboundedReceiver<(usize, HubHeard)>,
 }
 
 /// What a check has gathered.
@@ -78,8 +85,11 @@ impl<'a> Course<'a> {
             gathered: None,
             early: Vec::new(),
             mirrors: None,
+            asks: checker.own_word().about(service).is_none_or(Accepted::asks_network),
+            hubs: JoinSet::new(),
+            peers: mpsc::unbounded_channel().1,
         };
-        if checker.own_word().about(service).is_none_or(Accepted::asks_network) {
+        if course.asks {
             checker.draw().into_iter().for_each(|source| course.ask(source));
             course.mirrors = Mirrors::drawn_for(checker, service, course.asked.len(), begun);
             course.ask_mirrors();
@@ -96,7 +106,15 @@ impl<'a> Course<'a> {
     fn is_over(&self, policy: Option<&Policy>) -> bool {
         let settled =
             |gathered: &Gathered, policy: &Policy| policy.is_settled(&gathered.evidence, &gathered.open(), now());
-        self.gathered.as_ref().zip(policy).is_some_and(|(gathered, policy)| settled(gathered, policy))
+        let decided = |gathered: &Gathered, policy: &Policy| self.mirrors_suffice() || settled(gathered, policy);
+        self.gathered.as_ref().zip(policy).is_some_and(|(gathered, policy)| decided(gathered, policy))
+    }
+
+    /// The first three usable answers count, where nobody but mirrors is asked: a silent one is covered by its hedge. It
+    /// stays among the asked.
+    fn mirrors_suffice(&self) -> bool {
+        let enough = |mirrors: &Mirrors| mirrors.first == 0 && mirrors.reserve.has_enough();
+        self.checker.hubs().is_empty() && self.mirrors.as_ref().is_some_and(enough)
     }
 
     /// Waits for the next thing to happen; false when nothing can.
@@ -110,6 +128,11 @@ impl<'a> Course<'a> {
                     self.heard(index, answer);
                 }
             }
+            Some((index, heard)) = self.peers.recv() => {
+                if let Some(gathered) = &mut self.gathered {
+                    gathered.take_heard(index, heard);
+                }
+            }
             () = tokio::time::sleep_until(hedge.unwrap_or(self.begun)), if hedge.is_some() => {}
             else => return false,
         }
@@ -118,8 +141,29 @@ impl<'a> Course<'a> {
     }
 
     fn met(&mut self, look: &Look) {
-        self.gathered = Some(self.gather(look));
+        let mut gathered = self.gather(look);
+        self.ask_hubs(look, &mut gathered);
+        self.gathered = Some(gathered);
         self.note_disagreement();
+    }
+
+    /// Hubs are asked after the own look: what that reached says whether they may hear of the service at all.
+    fn ask_hubs(&mut self, local: &Look, gathered: &mut Gathered) {
+        let (tell, peers) = mpsc::unbounded_channel();
+        self.peers = peers;
+        let (checker, replies) = (self.checker, self.checker.replies_each());
+        for hub in checker.hubs().iter().filter(|_| self.asks) {
+            if local.now.address.is_none() {
+                gathered.spare_hub(hub.as_ref(), Missing::NothingToCompare);
+            } else if !checker.tells_private() && !may_be_told(self.service, local) {
+                gathered.spare_hub(hub.as_ref(), Missing::Private);
+            } else {
+                let index = gathered.ask_hub(hub.clone(), replies);
+                let (hub, service, max_age, deadline) =
+                    (hub.clone(), self.service.clone(), checker.max_age(), self.deadline);
+                self.hubs.spawn(HubAsk { hub, service, replies, max_age, deadline }.run(index, tell.clone()));
+            }
+        }
     }
 
     fn gather(&mut self, look: &Look) -> Gathered {
@@ -148,7 +192,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    /// Whoever speaks against what I met, or sees another server and can't be reconciled with it, has more mirrors asked.
+    /// Whoever speaks against what I met, or sees another key under another CA, has more mirrors asked.
     fn note_disagreement(&mut self) {
         let (Some(gathered), Some(mirrors)) = (&self.gathered, &mut self.mirrors) else { return };
         if mirrors.reserve.disagreed() || gathered.views().is_empty() {
@@ -156,9 +200,8 @@ impl<'a> Course<'a> {
         }
         let verdict = self.checker.policy().decide(&gathered.evidence, now());
         let mine = gathered.evidence.local().now.proved().is_some();
-        let disagrees = verdict.judged.iter().any(|judged| {
-            judged.word == Word::Against || judged.agrees == Agreement::Differs && judged.word != Word::For
-        });
+        let disagrees =
+            verdict.judged.iter().any(|judged| judged.word == Word::Against || judged.agrees == Agreement::Differs);
         let seen_elsewhere_alone =
             !mine && gathered.views().iter().any(|view| view.view.content().now.proved().is_some());
         if disagrees || seen_elsewhere_alone {
@@ -210,6 +253,7 @@ impl<'a> Course<'a> {
     }
 
     async fn end(mut self) -> Ended {
+        self.hubs.abort_all();
         let mut gathered = match self.gathered.take() {
             Some(gathered) => gathered,
             // Nothing else is open by now, and the look ends with the deadline.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_core::{Asked, Evidence, Testimony, VantageId, Verdict};
+use parallax_core::{Asked, AskedHub, Evidence, Testimony, VantageId, Verdict};
 use parallax_proto::{Contradiction, NotaryReply, Verified, View};
 
+use crate::hub::{HubHeard, HubPoint};
 use crate::notary::OldNotary;
-use crate::report::{Dropped, MissingView, Report, ReportedNotary, ReportedView};
+use crate::report::{Dropped, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView};
 use crate::vantage::{Deadline, Missing, VantagePoint};
 
 /// Whoever can be asked.
@@ -74,6 +75,10 @@ pub(crate) struct Gathered {
     heard: Vec<bool>,
     views: Vec<ReportedView>,
     notaries: Vec<ReportedNotary>,
+    /// The hubs that are asked, and whether each has ended.
+    asked_hubs: Vec<(Arc<dyn HubPoint>, bool)>,
+    peers: Vec<ReportedPeer>,
+    hubs: Vec<ReportedHub>,
     dropped: Vec<Dropped>,
     missing: Vec<MissingView>,
     proofs: Vec<Contradiction>,
@@ -87,6 +92,9 @@ impl Gathered {
             heard: Vec::new(),
             views: Vec::new(),
             notaries: Vec::new(),
+            asked_hubs: Vec::new(),
+            peers: Vec::new(),
+            hubs: Vec::new(),
             dropped: Vec::new(),
             missing: Vec::new(),
             proofs: Vec::new(),
@@ -105,9 +113,44 @@ impl Gathered {
         self.heard.push(false);
     }
 
+    /// Notes that a hub is asked for so many views; returns its index.
+    pub(crate) fn ask_hub(&mut self, hub: Arc<dyn HubPoint>, replies: u16) -> usize {
+        self.evidence.ask_hub(AskedHub { vantage: hub.id(), replies: replies.into() });
+        self.asked_hubs.push((hub, false));
+        self.asked_hubs.len() - 1
+    }
+
+    /// Notes that a hub is not asked, and why. It does not count as asked.
+    pub(crate) fn spare_hub(&mut self, hub: &dyn HubPoint, why: Missing) {
+        self.missing.push(MissingView { vantage: hub.id(), label: hub.label(), why });
+    }
+
+    pub(crate) fn take_heard(&mut self, index: usize, heard: HubHeard) {
+        let Some((hub, ended)) = self.asked_hubs.get_mut(index) else { return };
+        let (vantage, label) = (hub.id(), hub.label());
+        match heard {
+            HubHeard::Peer(peer) => {
+                self.evidence.add_peer(peer.testimony());
+                self.peers.push(*peer);
+            }
+            HubHeard::Dropped(why) => {
+                self.dropped.push(Dropped { vantage, label: format!("a peer behind {label}"), why });
+            }
+            HubHeard::Ended(hub) => {
+                *ended = true;
+                self.hubs.push(hub);
+            }
+            HubHeard::Failed(why) => {
+                *ended = true;
+                self.failed(vantage, label, why);
+            }
+        }
+    }
+
     pub(crate) fn open(&self) -> Vec<VantageId> {
         let unheard = self.vantages.iter().zip(&self.heard).filter(|(_, heard)| !**heard);
-        unheard.map(|(vantage, _)| vantage.id()).collect()
+        let hubs = self.asked_hubs.iter().filter(|(_, ended)| !ended).map(|(hub, _)| hub.id());
+        unheard.map(|(vantage, _)| vantage.id()).chain(hubs).collect()
     }
 
     pub(crate) fn take(&mut self, index: usize, answer: Result<Heard, Failure>) {
@@ -146,7 +189,10 @@ impl Gathered {
     }
 
     fn take_failure(&mut self, source: &Source, why: Missing) {
-        let (vantage, label) = (source.id(), source.label());
+        self.failed(source.id(), source.label(), why);
+    }
+
+    fn failed(&mut self, vantage: VantageId, label: String, why: Missing) {
         if why.is_dropped() {
             self.dropped.push(Dropped { vantage, label, why });
         } else {
@@ -161,6 +207,9 @@ impl Gathered {
             if self.heard.get(index) == Some(&false) {
                 self.take(index, Err(Failure::Missing(why.clone())));
             }
+        }
+        for (hub, _) in self.asked_hubs.extract_if(.., |(_, ended)| !*ended) {
+            self.missing.push(MissingView { vantage: hub.id(), label: hub.label(), why: why.clone() });
         }
     }
 
@@ -190,6 +239,8 @@ impl Gathered {
             evidence: self.evidence,
             views: self.views,
             notaries: self.notaries,
+            peers: self.peers,
+            hubs: self.hubs,
             dropped: self.dropped,
             missing: self.missing,
             proofs: self.proofs,

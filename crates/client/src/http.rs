@@ -37,9 +37,16 @@ struct Message<'a> {
     body: Option<Bytes>,
 }
 
+/// A byte stream to a node.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
 /// Asks one node, keeping connections alive between questions.
 pub(crate) struct Channel {
     url: VantageUrl,
+    /// Without TLS: for what proves itself.
+    plain: bool,
     verifier: Arc<PinVerifier>,
     connector: TlsConnector,
     idle: Mutex<Vec<Connection>>,
@@ -52,7 +59,37 @@ impl Channel {
         let verifier = PinVerifier::new(url.pin());
         let config = verifier.client_config().map_err(|error| Missing::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(config));
-        Ok(Self { url, verifier, connector, idle: Mutex::new(Vec::new()), handshake: Mutex::new(None) })
+        let (idle, handshake) = (Mutex::new(Vec::new()), Mutex::new(None));
+        Ok(Self { url, plain: false, verifier, connector, idle, handshake })
+    }
+
+    /// The same over plain HTTP: nothing that comes back is the node's unless it is signed or sealed.
+    pub(crate) fn plain(url: VantageUrl) -> Result<Self, Missing> {
+        Ok(Self { plain: true, ..Self::new(url)? })
+    }
+
+    /// Host and port.
+    pub(crate) fn authority(&self) -> String {
+        self.url.authority()
+    }
+
+    /// Posts JSON and takes any status with its body.
+    pub(crate) async fn post_any(
+        &self,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<(u16, Bytes), Missing> {
+        let message = Message { path, body: Some(body) };
+        let exchange = async {
+            let (connection, response) = self.respond(message).await?;
+            let (head, body) = response.into_parts();
+            let body = collect(body, limit).await?;
+            self.keep(connection);
+            Ok((head.status.as_u16(), body))
+        };
+        self.within(deadline, exchange).await
     }
 
     /// The shortest handshake so far.
@@ -105,17 +142,25 @@ impl Channel {
     }
 
     async fn exchange(&self, message: Message<'_>, limit: usize) -> Result<Signed, Missing> {
+        let (connection, response) = self.respond(message).await?;
+        self.receive(connection, response, limit).await
+    }
+
+    async fn respond(
+        &self,
+        message: Message<'_>,
+    ) -> Result<(Connection, http::Response<hyper::body::Incoming>), Missing> {
         // The node may have closed an idle connection meanwhile; that is no failure, a new one is opened.
         while let Some(mut connection) = self.take_idle() {
             match self.send(&mut connection, &message).await {
-                Ok(response) => return self.receive(connection, response, limit).await,
+                Ok(response) => return Ok((connection, response)),
                 Err(error) if error.is_closed() || error.is_canceled() || error.is_incomplete_message() => continue,
                 Err(error) => return Err(Missing::Protocol(error.to_string())),
             }
         }
         let mut connection = self.connect().await?;
         let response = self.send(&mut connection, &message).await;
-        self.receive(connection, response.map_err(|error| Missing::Protocol(error.to_string()))?, limit).await
+        Ok((connection, response.map_err(|error| Missing::Protocol(error.to_string()))?))
     }
 
     fn take_idle(&self) -> Option<Connection> {
@@ -159,9 +204,17 @@ impl Channel {
     }
 
     async fn connect(&self) -> Result<Connection, Missing> {
+        open(self.stream().await?).await
+    }
+
+    /// A fresh connection, before anything is said on it.
+    pub(crate) async fn stream(&self) -> Result<Box<dyn Stream>, Missing> {
         let unreachable = |error: std::io::Error| Missing::Unreachable(sentence(&error));
         let stream = connect_tcp(self.url.host(), self.url.port()).await?;
         stream.set_nodelay(true).map_err(unreachable)?;
+        if self.plain {
+            return Ok(Box::new(stream));
+        }
         let name = match self.url.host() {
             Host::Name(name) => {
                 ServerName::try_from(name.clone()).map_err(|error| Missing::Unreachable(error.to_string()))?
@@ -171,7 +224,7 @@ impl Channel {
         let begun = Instant::now();
         let stream = self.connector.connect(name, stream).await.map_err(|error| self.tls_failure(&error))?;
         self.note_handshake(begun.elapsed());
-        open(stream).await
+        Ok(Box::new(stream))
     }
 
     fn note_handshake(&self, took: Duration) {

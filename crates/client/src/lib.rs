@@ -1,16 +1,20 @@
 //! Asking vantage points, and the check itself. Programs that embed the check start at [`Checker`].
 
 mod chance;
+mod channel;
 mod check;
 mod clock;
 mod course;
 mod federation;
 mod gathered;
 mod http;
+mod hub;
+mod hub_vantage;
 mod mail;
 mod node;
 mod notary;
 mod notary_list;
+mod peer;
 mod pin;
 mod report;
 mod resolve;
@@ -18,16 +22,25 @@ mod url;
 mod vantage;
 
 pub use chance::Chance;
+pub use channel::{
+    Attached, AttachedCaller, BadKeyFile, CallError, Called, Channel, Pushed, ServerUrl, new_key_file, public_key_pem,
+    read_key_file, read_public_key,
+};
 pub use check::{Checker, CheckerBuilder, DEFAULT_TIMEOUT, ordinary_question};
 pub use federation::{
-    BadKnownMirrors, Changed, Federation, KNOWN_FORMAT, KnownMirror, KnownMirrors, LARGEST_KNOWN, LEAST_KNOWN,
-    ListsTold, MOST_KNOWN, NoList, Noted,
+    BadBootstrapUrl, BadKnownMirrors, BootstrapUrl, Changed, Federation, KNOWN_FORMAT, KnownMirror, KnownMirrors,
+    LARGEST_KNOWN, LEAST_KNOWN, ListsTold, MOST_KNOWN, NoList, Noted, diverse_pairs, in_any_order,
 };
+pub use hub::HubPoint;
+pub use hub_vantage::{HubVantage, PeerLoop, PeerNews};
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
-pub use report::{AskedMirrors, Dropped, JudgedHostKey, MissingView, Report, ReportedNotary, ReportedView};
+pub use peer::{Lie, PeerEye, PeerSettings};
+pub use report::{
+    AskedMirrors, Dropped, JudgedHostKey, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView,
+};
 pub use resolve::{NameReport, ReportedAnswer};
-pub use url::{BadVantageUrl, NOTARY_SCHEME, VantageName, VantageUrl};
+pub use url::{BadVantageUrl, HUB_SCHEME, NOTARY_SCHEME, VantageName, VantageUrl};
 pub use vantage::{Deadline, Missing, VantagePoint};

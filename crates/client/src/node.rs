@@ -115,15 +115,20 @@ impl NodeVantage {
 
     /// The mirrors that it knows, of one status or of all: those whose descriptors hold now, at most [`MOST_PAGES`] pages.
     pub async fn mirrors(&self, status: Option<Status>, deadline: Deadline) -> Result<Vec<(Peer, Status)>, Missing> {
-        let listed = self.listed(status, deadline).await?.into_iter();
+        let listed = self.listed(status, MOST_PAGES, deadline).await?.into_iter();
         Ok(listed.filter_map(|one| Some((Peer::verify(&AwsLc, one.descriptor, now()).ok()?, one.status))).collect())
     }
 
     /// The entries of its list as they stand there: it has signed the list, and nobody has verified the descriptors in it.
-    pub(crate) async fn listed(&self, status: Option<Status>, deadline: Deadline) -> Result<Vec<Listed>, Missing> {
+    pub(crate) async fn listed(
+        &self,
+        status: Option<Status>,
+        pages: usize,
+        deadline: Deadline,
+    ) -> Result<Vec<Listed>, Missing> {
         let mut listed = Vec::new();
         let mut page = Some(0);
-        for _ in 0..MOST_PAGES {
+        for _ in 0..pages {
             let Some(number) = page else { break };
             let filter = status.map_or_else(String::new, |status| format!("&status={}", status.as_str()));
             let list = self.mirrors_page(&format!("/v1/mirrors?page={number}{filter}"), deadline).await?;

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use parallax_core::{Accepted, Evidence, HostKey, NotaryTestimony, ServiceId, Touched, VantageId, Verdict};
+use parallax_proto::hub::{Counts, Ended, PeerView};
 use parallax_proto::{Contradiction, NotaryReply, Verified, View};
 use serde_json::{Value, json};
 
+use crate::hub::ended_in_words;
 use crate::vantage::Missing;
 
 /// What a check found.
@@ -27,6 +29,10 @@ pub struct Report {
     pub views: Vec<ReportedView>,
     /// What old notaries told, in order of arrival.
     pub notaries: Vec<ReportedNotary>,
+    /// What the peers of hubs see, in order of arrival.
+    pub peers: Vec<ReportedPeer>,
+    /// The hubs that answered.
+    pub hubs: Vec<ReportedHub>,
     /// Who answered, but nothing that may count.
     pub dropped: Vec<Dropped>,
     /// Who did not answer.
@@ -83,6 +89,45 @@ pub struct ReportedNotary {
     pub reply: Verified<NotaryReply>,
 }
 
+/// What a peer behind a hub sees.
+#[derive(Clone, Debug)]
+pub struct ReportedPeer {
+    /// The hub in whose answer it came.
+    pub hub: VantageId,
+    /// The id of its key.
+    pub peer: VantageId,
+    /// The region that it claims.
+    pub region: Option<String>,
+    /// The hub's word for its network: the same for peers of one network.
+    pub network: String,
+    /// The hub's word for the trust relationship through which it came.
+    pub edge: String,
+    /// The hub remembered it; nobody looked for this check.
+    pub cached: bool,
+    /// The view.
+    pub view: Verified<PeerView>,
+}
+
+/// A hub that answered.
+#[derive(Clone, Debug)]
+pub struct ReportedHub {
+    /// The node that is the hub.
+    pub hub: VantageId,
+    /// Where it answers.
+    pub label: String,
+    /// What it says it did.
+    pub counts: Counts,
+    /// Why it ended.
+    pub ended: Ended,
+}
+
+impl ReportedHub {
+    /// Why it ended, in words for people.
+    pub fn ended_in_words(&self) -> &'static str {
+        ended_in_words(self.ended)
+    }
+}
+
 /// An answer that does not count.
 #[derive(Clone, Debug)]
 pub struct Dropped {
@@ -137,6 +182,10 @@ impl Report {
             let shown = json!({ "asked": asked, "disagreed": disagreed, "private": is_private });
             report.insert("mirrors".into(), shown);
         }
+        if let (Some(report), false) = (report.as_object_mut(), self.peers.is_empty() && self.hubs.is_empty()) {
+            report.insert("peers".into(), self.peers.iter().map(|peer| self.peer_to_json(peer)).collect());
+            report.insert("hubs".into(), self.hubs.iter().map(|hub| self.hub_to_json(hub)).collect());
+        }
         if let (Some(report), Some(touched)) = (report.as_object_mut(), &self.own_word) {
             report.insert("accepted".into(), own_word_to_json(touched));
         }
@@ -151,6 +200,34 @@ impl Report {
             "agrees": judged.map(|judged| judged.agrees),
             "word": judged.map(|judged| judged.word),
             "spans": notary.testimony.spans,
+        })
+    }
+
+    /// `word` and `agrees` are those of its peers together, where they count as one vantage point.
+    fn hub_to_json(&self, hub: &ReportedHub) -> Value {
+        let judged = self.verdict.judged.iter().find(|judged| judged.vantage == hub.hub);
+        json!({
+            "vantage": hub.hub,
+            "address": hub.label,
+            "counts": hub.counts,
+            "ended": hub.ended,
+            "agrees": judged.map(|judged| judged.agrees),
+            "word": judged.map(|judged| judged.word),
+        })
+    }
+
+    fn peer_to_json(&self, peer: &ReportedPeer) -> Value {
+        let judged = self.verdict.judged.iter().find(|judged| judged.vantage == peer.peer);
+        json!({
+            "peer": peer.peer,
+            "hub": peer.hub,
+            "region": peer.region,
+            "network": peer.network,
+            "edge": peer.edge,
+            "cached": peer.cached,
+            "agrees": judged.map(|judged| judged.agrees),
+            "word": judged.map(|judged| judged.word),
+            "view": peer.view.content().view(),
         })
     }
 

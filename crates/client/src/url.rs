@@ -38,11 +38,16 @@ pub enum BadVantageUrl {
 /// What an old notary's URL begins with.
 pub const NOTARY_SCHEME: &str = "perspectives+http://";
 
+/// What the URL of a hub's peers begins with.
+pub const HUB_SCHEME: &str = "hub+https://";
+
 /// Any kind of vantage point, as a user names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VantageName {
     /// A node behind its pin.
     Node(VantageUrl),
+    /// The peers behind a hub: `hub+https://HOST:PORT#VANTAGE-ID`.
+    Hub(VantageUrl),
     /// An old notary, and the file with its public key: `perspectives+http://HOST:PORT#KEY.PEM`.
     Notary {
         /// Where it answers.
@@ -56,6 +61,9 @@ impl FromStr for VantageName {
     type Err = BadVantageUrl;
 
     fn from_str(text: &str) -> Result<Self, BadVantageUrl> {
+        if let Some(rest) = text.trim().strip_prefix(HUB_SCHEME) {
+            return format!("https://{rest}").parse().map(VantageName::Hub);
+        }
         let Some(rest) = text.trim().strip_prefix(NOTARY_SCHEME) else {
             return text.parse().map(VantageName::Node);
         };
@@ -139,6 +147,17 @@ mod tests {
         ] {
             assert_eq!(given.parse::<VantageUrl>().unwrap().to_string(), wanted);
         }
+    }
+
+    #[test]
+    fn the_kinds_of_vantage_points_are_told_apart() {
+        let id = "ab".repeat(32);
+        let url: VantageUrl = format!("https://192.0.2.7:8443#{id}").parse().unwrap();
+        assert_eq!(format!("hub+https://192.0.2.7:8443#{id}").parse(), Ok(VantageName::Hub(url.clone())));
+        assert_eq!(format!(" hub+https://192.0.2.7:8443/#{id} ").parse(), Ok(VantageName::Hub(url.clone())));
+        assert_eq!(url.to_string().parse(), Ok(VantageName::Node(url)));
+        assert!("hub+https://192.0.2.7:8443/v1/peer".parse::<VantageName>().is_err());
+        assert!("hub+http://192.0.2.7:8443".parse::<VantageName>().is_err());
     }
 
     #[test]

@@ -114,6 +114,21 @@ pub enum Missing {
     /// Its answer is larger than any may be.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
+    /// A hub gives no channel.
+    #[error("it gives no channel: {0}")]
+    Channel(String),
+    /// It declined what was asked.
+    #[error("it declined: {0}")]
+    Declined(String),
+    /// What a hub passed on does not count, whatever its signature.
+    #[error("{0}")]
+    Peer(String),
+    /// Hubs are not told of private services.
+    #[error("not asked: hubs and their peers are not told private names and addresses (--allow-private lifts that)")]
+    Private,
+    /// A hub is not asked about what can't be compared.
+    #[error("not asked: your own look reached no address, so there is nothing to compare")]
+    NothingToCompare,
     /// Its views contradict each other.
     #[error("lying-vantage: {0}")]
     Lying(&'static str),
@@ -140,6 +155,10 @@ impl Missing {
             | Missing::NoHistory
             | Missing::NotForNotaries
             | Missing::NoDns
+            | Missing::Channel(_)
+            | Missing::Declined(_)
+            | Missing::Private
+            | Missing::NothingToCompare
             | Missing::Protocol(_) => false,
             Missing::WrongPin { .. }
             | Missing::Certificate(_)
@@ -149,6 +168,7 @@ impl Missing {
             | Missing::Mirrors(_)
             | Missing::Reply(_)
             | Missing::TooLarge(_)
+            | Missing::Peer(_)
             | Missing::Lying(_) => true,
         }
     }

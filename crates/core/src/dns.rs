@@ -52,6 +52,10 @@ impl DnsAnswers {
     /// The owner's record, or `None` when a lookup that it needs failed.
     pub fn record(&self) -> Option<Record> {
         let (ca, tlsa) = (self.ca.as_ref()?, self.tlsa.as_ref()?);
+        // Most owners publish nothing.
+        if ca.is_empty() && tlsa.is_empty() {
+            return Some(Record::default());
+        }
         Some(Record { ca: ca.iter().copied().collect(), leaf: tlsa.iter().filter_map(Tlsa::leaf_key).collect() })
     }
 

@@ -90,6 +90,25 @@ impl Evidence {
         }
     }
 
+    /// Empties it for another check of the same service. The memory of what was in it goes to whoever fills it again: the
+    /// former local look is returned, the others are added to `asked` and `views`. Simulations make millions.
+    pub fn restart(
+        &mut self,
+        local: Look,
+        started: Timestamp,
+        asked: &mut Vec<Asked>,
+        views: &mut Vec<Testimony>,
+    ) -> Look {
+        hand_over(&mut self.asked, asked);
+        hand_over(&mut self.views, views);
+        self.asked_notaries.clear();
+        self.notaries.clear();
+        self.asked_hubs.clear();
+        self.peers.clear();
+        self.started = started;
+        std::mem::replace(&mut self.local, local)
+    }
+
     /// Nobody is public (`roots = none`): only the network decides.
     pub fn without_public_roots(mut self) -> Self {
         self.public_roots = false;
@@ -236,5 +255,14 @@ impl Evidence {
     /// What the peers of hubs testify, one for each hub and key at most, in order of arrival.
     pub fn peers(&self) -> &[PeerTestimony] {
         &self.peers
+    }
+}
+
+/// Moves all from one list to another; to an empty one with its memory.
+fn hand_over<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
+    if to.is_empty() {
+        std::mem::swap(from, to);
+    } else {
+        to.append(from);
     }
 }

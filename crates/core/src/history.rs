@@ -88,7 +88,10 @@ impl Timespan {
     /// had it; else a span would keep the CA that a half-sent chain suggested years ago.
     fn join(&mut self, other: Timespan) {
         if other.last_seen > self.last_seen {
-            self.networks = newest_first(&other.networks, &self.networks);
+            // Mostly it was met where it was met last.
+            if !self.networks.starts_with(&other.networks) {
+                self.networks = newest_first(&other.networks, &self.networks);
+            }
             self.issuer_key = other.issuer_key;
             self.ca_id = other.ca_id;
         } else {
@@ -200,6 +203,7 @@ impl History {
             self.turns.extend(self.turn(met, at));
             // An SSH server's keys are held each by itself.
             match met.host_keys.as_slice() {
+                [] if self.extend(met, network, at) => {}
                 [] => self.add_span(Timespan::opened_by(met, network, at)),
                 keys => {
                     keys.iter().for_each(|key| self.add_span(Timespan::opened_by(&met.by_host_key(key), network, at)))
@@ -238,6 +242,22 @@ impl History {
         let shown_last = proved().any(|span| span.leaf == met.leaf && span.last_seen == newest);
         let goes_on = proved().any(|span| span.leaf == met.leaf && at.since(span.last_seen) <= CONTINUITY);
         (goes_on && !shown_last).then_some(Turn { at, leaf: met.leaf })
+    }
+
+    /// The newest look of all shows, where it met it last, what it showed before: all that changes is how long. Most looks
+    /// are such, and a span is not made for them. False when this is none.
+    fn extend(&mut self, met: &Met, network: Option<Network>, at: Timestamp) -> bool {
+        let same = |span: &&mut Timespan| span.leaf == met.leaf && span.proved == met.proved;
+        let mut those = self.spans.iter_mut().filter(same);
+        let (Some(span), None) = (those.next(), those.next()) else { return false };
+        let follows = span.last_seen < at && at.since(span.last_seen) <= CONTINUITY;
+        let alike = span.key == met.key && span.issuer_key == met.issuer_key && span.ca_id == met.ca_id;
+        let there = network.is_none_or(|network| span.networks.first() == Some(&network));
+        let known = span.leaf_md5.is_some() || met.leaf_md5.is_none();
+        if follows && alike && there && known {
+            span.last_seen = at;
+        }
+        follows && alike && there && known
     }
 
     /// A look between two spans closes the gap, so one addition may draw in several rows.

@@ -20,11 +20,13 @@ macro_rules! hex_bytes {
 
         impl $name {
             /// From the raw bytes.
+            #[inline]
             pub const fn from_bytes(bytes: [u8; $len]) -> Self {
                 Self(bytes)
             }
 
             /// The raw bytes.
+            #[inline]
             pub const fn as_bytes(&self) -> &[u8; $len] {
                 &self.0
             }
@@ -90,6 +92,20 @@ hex_bytes!(
     32,
     "vantage id"
 );
+
+hex_bytes!(
+    /// What a client's or peer's key is known by: SHA-256 of its SubjectPublicKeyInfo (DER), whatever kind of key it is.
+    KeyId,
+    32,
+    "key id"
+);
+
+impl From<KeyId> for VantageId {
+    /// A peer's key is its vantage point.
+    fn from(id: KeyId) -> Self {
+        Self::from_bytes(*id.as_bytes())
+    }
+}
 
 /// Of a number below 16. Byte by byte through the formatter, ids would be a tenth of what writing a view costs.
 fn hex_digit(value: u8) -> u8 {

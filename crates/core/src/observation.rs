@@ -132,6 +132,7 @@ impl Observation {
     }
 
     /// The certificate, if it was seen and the key was proved: what may count for a verdict.
+    #[inline]
     pub fn proved(&self) -> Option<&Met> {
         self.met.as_ref().filter(|met| met.proved && self.outcome == Outcome::Seen)
     }

@@ -20,6 +20,7 @@ impl Timestamp {
     const MAX_MS: i64 = 253_402_300_799_999;
 
     /// From milliseconds since 1970-01-01T00:00:00Z; clamped to the years 1 to 9999.
+    #[inline]
     pub const fn from_unix_ms(ms: i64) -> Self {
         if ms < Self::MIN_MS {
             Self(Self::MIN_MS)
@@ -36,6 +37,7 @@ impl Timestamp {
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[inline]
     pub const fn unix_ms(self) -> i64 {
         self.0
     }
@@ -46,16 +48,19 @@ impl Timestamp {
     }
 
     /// Time from `earlier` to `self`; zero when `earlier` is not earlier.
+    #[inline]
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// `self` moved forward.
+    #[inline]
     pub fn plus(self, by: Duration) -> Self {
         Self::from_unix_ms(self.0.saturating_add(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// `self` moved back.
+    #[inline]
     pub fn minus(self, by: Duration) -> Self {
         Self::from_unix_ms(self.0.saturating_sub(i64::try_from(by.as_millis()).unwrap_or(i64::MAX)))
     }

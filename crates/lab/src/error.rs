@@ -76,7 +76,19 @@ pub enum LabError {
     /// A node of the lab has no URL to be asked at.
     #[error("a node of the lab can't be named: {0}")]
     Url(#[from] parallax_client::BadVantageUrl),
+    /// A peer did not attach to its hub.
+    #[error("a peer of the lab did not attach: {0}")]
+    NotAttached(String),
+    /// A client or peer of the lab has no key.
+    #[error("a client or peer of the lab has no key: {0}")]
+    Key(#[from] parallax_client::BadKeyFile),
     /// A vantage point is not pinned.
     #[error(transparent)]
     NoPin(#[from] parallax_client::NoPin),
+    /// A node of the lab was not met.
+    #[error("a node of the lab was not met: {0}")]
+    Missing(#[from] parallax_client::Missing),
+    /// A node of the lab can't be a mirror.
+    #[error("a node of the lab can't be a mirror: {0}")]
+    Peer(#[from] parallax_proto::mirror::BadPeer),
 }

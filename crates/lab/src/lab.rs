@@ -54,6 +54,10 @@ impl Lab {
         Prefix::new(self.address(network, 0), 16)
     }
 
+    pub(crate) fn spawner(&self) -> &Spawner {
+        &self.spawner
+    }
+
     /// The port on which all sites listen.
     pub fn port(&self) -> u16 {
         self.subnet.port()

@@ -1,6 +1,7 @@
 //! Nodes of a lab: real ones, in this process, each with an address and a memory of its own.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::certificate::{Certificate, now};
 use crate::error::LabError;
 use crate::lab::Lab;
 use crate::past::Past;
+use crate::site::{Behaviour, Site};
 use crate::subnet::Subnet;
 
 /// In a lab everybody asks from 127.0.0.1, and everything is on the same few addresses.
@@ -22,6 +24,9 @@ const PLENTY: Rate = Rate::new(10_000, 10_000);
 
 /// The host part of a node's address in its network.
 const NODE_HOST: u8 = 1;
+
+/// Where a node that is far away is reached.
+const FAR_HOST: u8 = 2;
 
 impl Lab {
     /// Starts a node in a network: it looks from that network's address 1, through the lab's DNS, at any address; it
@@ -57,7 +62,32 @@ impl Lab {
         let node = Node::start(settings).await?;
         let url = node.descriptor().addresses.first().map(String::as_str).unwrap_or_default().parse::<VantageUrl>()?;
         let url = url.with_pin(node.vantage());
-        Ok(LabNode { node, url, address, roots, _data: data, _subnet: self.subnet() })
+        Ok(LabNode { node, url, address, roots, data, _subnet: self.subnet() })
+    }
+}
+
+impl Lab {
+    /// Starts a node that everybody reaches over this round trip: what stands at the address that it announces passes
+    /// everything on late. The second value is that place: it can be made silent, or cut.
+    pub async fn far_node(
+        &self,
+        network: u8,
+        region: &str,
+        rir: &str,
+        round_trip: Duration,
+        change: impl FnOnce(&mut NodeSettings),
+    ) -> Result<(LabNode, Site), LabError> {
+        let place = self.open(self.address(network, FAR_HOST), Behaviour::Silent).await?;
+        let announced = format!("https://{}", place.address());
+        let node = self.node_with(network, region, rir, |settings| {
+            settings.addresses = vec![announced];
+            change(settings);
+        });
+        let node = node.await?;
+        if let Some(far) = node.far_behaviour(round_trip) {
+            place.behave(far);
+        }
+        Ok((node, place))
     }
 }
 
@@ -80,7 +110,7 @@ pub struct LabNode {
     address: Ipv4Addr,
     roots: Roots,
     // The fields below are let go after the node: nobody else may have its files or addresses before.
-    _data: TempDir,
+    data: TempDir,
     _subnet: Arc<Subnet>,
 }
 
@@ -108,6 +138,16 @@ impl LabNode {
     /// What it says of itself.
     pub fn descriptor(&self) -> Descriptor {
         self.node.descriptor()
+    }
+
+    /// What stands in for it at another address, over this round trip.
+    pub fn far_behaviour(&self, round_trip: Duration) -> Option<Behaviour> {
+        self.node.https().map(|https| Behaviour::Far(https, round_trip / 2))
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// It as somebody to ask, reached at its own address.

@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::certificate::Certificate;
 use crate::clear::ClearServer;
 use crate::error::LabError;
+use crate::far;
 use crate::sources::{BySource, Prefix};
 use crate::task::{Spawner, Task};
 
@@ -44,6 +45,8 @@ pub enum Behaviour {
     Clear(ClearServer),
     /// Every byte is passed on to another address, and back.
     Forward(SocketAddr),
+    /// The same, but each byte takes this long on its way there, and as long on its way back.
+    Far(SocketAddr, Duration),
     /// It is accepted, and nothing is ever said.
     Silent,
     /// The first bytes, whatever they are, are answered with these: a server of another protocol.
@@ -271,6 +274,7 @@ async fn handle(stream: TcpStream, behaviour: Behaviour, own: IpAddr) {
         Behaviour::Tls(server) => serve_tls(stream, server).await,
         Behaviour::Clear(server) => serve_clear(stream, server).await,
         Behaviour::Forward(target) => forward(stream, target, own).await,
+        Behaviour::Far(target, one_way) => far::pass_on(stream, target, own, one_way).await,
         Behaviour::Silent => read_to_end(stream).await,
         Behaviour::Speak(words) => speak(stream, words).await,
         Behaviour::Cut => stream.set_zero_linger(),

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use parallax_store::SqliteStore;
 
+use crate::bootstrap::BootstrapFiles;
+use crate::channels::Channels;
 use crate::clock::Clock;
 use crate::descriptor::Description;
 use crate::dns::Dns;
 use crate::histories::Histories;
+use crate::hub::HubRole;
 use crate::identity::Identity;
 use crate::legacy::Legacy;
 use crate::lifecycle::Lifecycle;
@@ -38,9 +41,13 @@ pub(crate) struct App {
     /// Whether the store is well: asked of it once for all who want to know.
     pub(crate) store_health: Arc<SingleFlight<(), bool>>,
     pub(crate) description: Description,
+    pub(crate) bootstrap: BootstrapFiles,
     pub(crate) views: Arc<Views>,
     pub(crate) mirrors: Arc<Mirrors>,
+    /// `None` where this node is no hub.
+    pub(crate) hub: Option<Arc<HubRole>>,
     pub(crate) dns: Dns,
+    pub(crate) channels: Arc<Channels>,
     /// `None` when it is off, or there is no HTTP listener.
     pub(crate) legacy: Option<Legacy>,
     pub(crate) histories: Arc<Histories>,

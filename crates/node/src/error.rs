@@ -46,6 +46,9 @@ pub enum NodeError {
     /// TLS can't be set up.
     #[error("TLS can't be set up: {0}")]
     Tls(#[from] rustls::Error),
+    /// The message queue can't be used.
+    #[error("the message queue can't be used: {0}")]
+    Bus(String),
     /// It can't look.
     #[error(transparent)]
     Probe(#[from] ProbeError),

@@ -11,6 +11,8 @@
 //! ```
 
 mod app;
+mod bootstrap;
+mod channels;
 mod chores;
 mod clock;
 mod data;
@@ -18,6 +20,7 @@ mod descriptor;
 mod dns;
 mod error;
 mod histories;
+mod hub;
 mod identity;
 mod legacy;
 mod lifecycle;
@@ -39,10 +42,12 @@ mod single_flight;
 mod views;
 mod weight;
 
+pub use bootstrap::BOOTSTRAP;
+pub use channels::{Caller, ChannelSettings, Channels, Handler, Judge, KeyDirectories, NotPushed, Watcher, failure};
 pub use clock::ClockBehind;
 pub use data::DATABASE;
 pub use error::NodeError;
-pub use identity::IdentityError;
+pub use identity::{IdentityError, Publisher};
 pub use legacy::forget_legacy_signature;
 pub use limits::target_network;
 pub use mirror::MirrorSettings;

@@ -45,6 +45,13 @@ const STREAMS: u32 = 32;
 const CROWDED: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
+/// A connection's place among all, and its part of what the node waits for when it stops: kept until the last of those who
+/// serve it, a WebSocket say, lets go.
+#[derive(Clone)]
+pub(crate) struct Kept(
+    #[expect(dead_code, reason = "what counts is that it is not dropped")] Arc<(Place, crate::lifecycle::UnderWay)>,
+);
+
 /// What serves connections of both listeners.
 pub(crate) struct Serving {
     pub(crate) router: Router,
@@ -136,13 +143,13 @@ impl Serving {
                 return;
             }
         };
-        let (serving, under_way) = (Arc::clone(self), self.lifecycle.enter());
+        let serving = Arc::clone(self);
+        let kept = Kept(Arc::new((place, self.lifecycle.enter())));
         tokio::spawn(async move {
-            let _guards = (place, under_way);
             let gauge = serving.metrics.connections(if acceptor.is_some() { "https" } else { "http" });
             gauge.inc();
             tokio::select! {
-                () = serving.serve(stream, peer, acceptor) => {}
+                () = serving.serve(stream, peer, acceptor, kept) => {}
                 () = serving.lifecycle.abandoned() => {}
             }
             gauge.dec();
@@ -159,14 +166,16 @@ impl Serving {
         Ok(place)
     }
 
-    async fn serve(&self, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>) {
+    async fn serve(&self, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>, kept: Kept) {
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = acceptor else {
-            return self.serve_http1(stream, peer, Listener::Plain).await;
+            return self.serve_http1(stream, peer, Listener::Plain, kept).await;
         };
         match tokio::time::timeout(self.limits.header_timeout, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => self.serve_http2(stream, peer).await,
-            Ok(Ok(stream)) => self.serve_http1(stream, peer, Listener::Tls).await,
+            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                self.serve_http2(stream, peer, kept).await;
+            }
+            Ok(Ok(stream)) => self.serve_http1(stream, peer, Listener::Tls, kept).await,
             Ok(Err(_)) | Err(_) => self.metrics.connection_refused("handshake"),
         }
     }
@@ -176,6 +185,7 @@ impl Serving {
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: SocketAddr,
         listener: Listener,
+        kept: Kept,
     ) {
         let activity = Arc::new(Activity::default());
         let connection = http1::Builder::new()
@@ -183,11 +193,20 @@ impl Serving {
             .header_read_timeout(self.limits.header_timeout)
             // hyper panics below 8 KiB.
             .max_buf_size(self.limits.header_bytes.max(8 * 1024))
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(peer, listener, &activity)));
+            .serve_connection(
+                TokioIo::new(stream),
+                TowerToHyperService::new(self.service((peer, listener), &activity, kept)),
+            )
+            .with_upgrades();
         self.drive(pin!(connection), &activity).await;
     }
 
-    async fn serve_http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, peer: SocketAddr) {
+    async fn serve_http2(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        peer: SocketAddr,
+        kept: Kept,
+    ) {
         let activity = Arc::new(Activity::default());
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -195,7 +214,7 @@ impl Serving {
             .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
             .serve_connection(
                 TokioIo::new(stream),
-                TowerToHyperService::new(self.service(peer, Listener::Tls, &activity)),
+                TowerToHyperService::new(self.service((peer, Listener::Tls), &activity, kept)),
             );
         self.drive(pin!(connection), &activity).await;
     }
@@ -203,9 +222,9 @@ impl Serving {
     /// The router for one connection: knows the peer and is counted.
     fn service(
         &self,
-        peer: SocketAddr,
-        listener: Listener,
+        (peer, listener): (SocketAddr, Listener),
         activity: &Arc<Activity>,
+        kept: Kept,
     ) -> impl tower::Service<
         Request<Incoming>,
         Response = axum::response::Response,
@@ -220,6 +239,7 @@ impl Serving {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ClientAddress(peer.ip()));
             request.extensions_mut().insert(listener);
+            request.extensions_mut().insert(kept.clone());
             async move {
                 let _busy = busy;
                 router.oneshot(request).await
@@ -256,9 +276,9 @@ trait Graceful {
     fn close(self: Pin<&mut Self>);
 }
 
-impl<I, S> Graceful for http1::Connection<I, S>
+impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
 where
-    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send,
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
     S: hyper::service::HttpService<Incoming, ResBody = Body, Future: Send> + Send,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use parallax_proto::hub::Stats;
 use parallax_store::SqliteStore;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _};
@@ -61,6 +62,30 @@ pub const MIRROR_ACTIONS: &str = "parallax_mirror_actions_total";
 /// Mirrors that are known, by `status`: `candidate`, `active`, `inactive`, `gone`.
 pub const MIRRORS: &str = "parallax_mirror_known";
 
+/// Peers that are attached to this hub.
+pub const HUB_PEERS: &str = "parallax_hub_peers";
+/// Questions to this hub that are under way.
+pub const HUB_ASKS_OPEN: &str = "parallax_hub_asks_open";
+/// Questions to this hub that ended, by `ended`: `complete`, `nobody-left`, `deadline`, `limited`, `stopping`.
+pub const HUB_ASKS: &str = "parallax_hub_asks_total";
+/// Views that were given to askers, by `source`: `peer` or `memory`.
+pub const HUB_VIEWS: &str = "parallax_hub_views_total";
+/// What became of looks and replies, by `result`: `asked`, `failed`, `replaced` (slow), `unasked` (dropped), `malformed`
+/// (dropped).
+pub const HUB_LOOKS: &str = "parallax_hub_looks_total";
+/// Peers that were detached because they were silent.
+pub const HUB_SILENT: &str = "parallax_hub_silent_total";
+/// Channels that are open.
+pub const CHANNELS_OPEN: &str = "parallax_channel_open";
+/// Requests for a channel, by `outcome`: `created`, or why not (`form`, `address`, `server`, `stale`, `replayed`,
+/// `signature`, `not-registered`, `blocked`, `key-rate`, `frequent`, `busy`, `failed`).
+pub const CHANNEL_CREATIONS: &str = "parallax_channel_creations_total";
+/// Messages on channels, by `outcome`: `opened`, or why not (`form`, `address`, `no-channel`, `unopened`, `violation`,
+/// `blocked`, `busy`, `failed`).
+pub const CHANNEL_MESSAGES: &str = "parallax_channel_messages_total";
+/// What was said unasked, by `outcome`: `sent`, or `lost` with its connection.
+pub const CHANNEL_PUSHES: &str = "parallax_channel_pushes_total";
+
 /// Transactions of the store, by `name` and `result`: `committed` or `failed`.
 pub const STORE_TRANSACTIONS: &str = "parallax_store_transactions_total";
 /// Time spent in them, by `name`, in seconds.
@@ -97,6 +122,16 @@ pub(crate) struct Metrics {
     pub(crate) scan_due: Gauge,
     mirror_actions: Family<Label, Counter>,
     mirrors: Family<Label, Gauge>,
+    pub(crate) hub_peers: Gauge,
+    pub(crate) hub_asks_open: Gauge,
+    hub_asks: Family<Label, Counter>,
+    hub_views: Family<Label, Counter>,
+    hub_looks: Family<Label, Counter>,
+    hub_silent: Counter,
+    pub(crate) channels_open: Gauge,
+    channel_creations: Family<Label, Counter>,
+    channel_messages: Family<Label, Counter>,
+    channel_pushes: Family<Label, Counter>,
 }
 
 /// From a millisecond to the longest that anything here may take.
@@ -130,6 +165,16 @@ impl Metrics {
             scan_due: Gauge::default(),
             mirror_actions: Family::default(),
             mirrors: Family::default(),
+            hub_peers: Gauge::default(),
+            hub_asks_open: Gauge::default(),
+            hub_asks: Family::default(),
+            hub_views: Family::default(),
+            hub_looks: Family::default(),
+            hub_silent: Counter::default(),
+            channels_open: Gauge::default(),
+            channel_creations: Family::default(),
+            channel_messages: Family::default(),
+            channel_pushes: Family::default(),
         };
         metrics.register_all();
         metrics
@@ -160,6 +205,16 @@ impl Metrics {
         self.register(SCAN_DUE, "Services that were due", self.scan_due.clone());
         self.register(MIRROR_ACTIONS, "What the federation's state machine asked for", self.mirror_actions.clone());
         self.register(MIRRORS, "Mirrors that are known, by status", self.mirrors.clone());
+        self.register(HUB_PEERS, "Peers attached to this hub", self.hub_peers.clone());
+        self.register(HUB_ASKS_OPEN, "Questions to this hub under way", self.hub_asks_open.clone());
+        self.register(HUB_ASKS, "Questions to this hub that ended", self.hub_asks.clone());
+        self.register(HUB_VIEWS, "Views given to askers, by source", self.hub_views.clone());
+        self.register(HUB_LOOKS, "Looks of peers, by result", self.hub_looks.clone());
+        self.register(HUB_SILENT, "Peers detached for their silence", self.hub_silent.clone());
+        self.register(CHANNELS_OPEN, "Channels that are open", self.channels_open.clone());
+        self.register(CHANNEL_CREATIONS, "Requests for a channel", self.channel_creations.clone());
+        self.register(CHANNEL_MESSAGES, "Messages on channels", self.channel_messages.clone());
+        self.register(CHANNEL_PUSHES, "What was said unasked on channels", self.channel_pushes.clone());
     }
 
     fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {
@@ -207,6 +262,39 @@ impl Metrics {
 
     pub(crate) fn mirrors(&self, status: &'static str, count: usize) {
         self.mirrors.get_or_create(&[("status", status)]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn hub_ask(&self, ended: &'static str) {
+        self.hub_asks.get_or_create(&[("ended", ended)]).inc();
+    }
+
+    /// What was counted since it was counted before.
+    pub(crate) fn hub_stats(&self, before: &Stats, now: &Stats) {
+        let add = |family: &Family<Label, Counter>, label: (&'static str, &'static str), before: u64, now: u64| {
+            if now > before {
+                family.get_or_create(&[label]).inc_by(now - before);
+            }
+        };
+        add(&self.hub_views, ("source", "peer"), before.routed, now.routed);
+        add(&self.hub_views, ("source", "memory"), before.cached, now.cached);
+        add(&self.hub_looks, ("result", "asked"), before.looks, now.looks);
+        add(&self.hub_looks, ("result", "failed"), before.failed, now.failed);
+        add(&self.hub_looks, ("result", "replaced"), before.replaced, now.replaced);
+        add(&self.hub_looks, ("result", "unasked"), before.unasked, now.unasked);
+        add(&self.hub_looks, ("result", "malformed"), before.malformed, now.malformed);
+        self.hub_silent.inc_by(now.silent.saturating_sub(before.silent));
+    }
+
+    pub(crate) fn channel_creation(&self, outcome: &'static str) {
+        self.channel_creations.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn channel_message(&self, outcome: &'static str) {
+        self.channel_messages.get_or_create(&[("outcome", outcome)]).inc();
+    }
+
+    pub(crate) fn channel_push(&self, outcome: &'static str) {
+        self.channel_pushes.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn view(&self, source: &'static str) {

@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What `code` may be; programs know a failure by it.
-pub(crate) const CODES: [&str; 21] = [
+pub(crate) const CODES: [&str; 22] = [
     "bad-parameter",
     "bad-query",
     "bad-statement",
@@ -29,6 +29,7 @@ pub(crate) const CODES: [&str; 21] = [
     "too-many-requests",
     "too-slow",
     "unknown-service",
+    "websocket-only",
 ];
 
 /// One failed request. `type` is `about:blank`: the title is the status, `code` tells programs more.
@@ -75,6 +76,14 @@ impl Problem {
     pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>, retry_after: Duration) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    /// The same as the `error` of a channel's answer.
+    pub(crate) fn as_error(&self) -> serde_json::Value {
+        let retry_after = self.retry_after.map(|wait| wait.as_secs().max(1));
+        serde_json::json!({
+            "type": self.code, "reason": self.detail, "field": self.field, "retry_after": retry_after,
+        })
     }
 
     #[cfg(test)]

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
-use axum::extract::{Path, Query, RawQuery, Request, State};
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Path, Query, RawQuery, Request, State, WebSocketUpgrade};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -14,6 +15,7 @@ use axum::{Extension, Router};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Limited;
+use parallax_proto::channel::LARGEST_MESSAGE;
 use parallax_proto::mirror::{LARGEST_REMOVAL, LARGEST_REPORT};
 use parallax_proto::{
     BadLegacyRequest, LARGEST_DESCRIPTOR, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER,
@@ -21,6 +23,8 @@ use parallax_proto::{
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::channels;
+use crate::listen::Kept;
 use crate::pages;
 use crate::problem::Problem;
 use crate::query::{Pairs, dns_question, hop, list_question, view_question};
@@ -61,6 +65,10 @@ fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
         ("/v1/removals/{id}", Counted::Yes, get(vote)),
         ("/v1/reports", Counted::Yes, post(report)),
         ("/v1/ping", Counted::Yes, get(ping)),
+        ("/v1/channels", Counted::Yes, post(channel)),
+        ("/v1/messages", Counted::Yes, post(message)),
+        ("/v1/peer", Counted::Yes, get(peer)),
+        ("/v1/bootstrap", Counted::Yes, get(bootstrap)),
         ("/healthz", Counted::No, get(health)),
         ("/readyz", Counted::No, get(ready)),
         ("/metrics", Counted::Yes, get(metrics)),
@@ -135,6 +143,7 @@ fn most_bytes(app: &App, route: &str) -> usize {
         "/v1/mirrors" => app.body_bytes.max(2 * LARGEST_DESCRIPTOR),
         "/v1/removals" => app.body_bytes.max(2 * LARGEST_REMOVAL),
         "/v1/reports" => app.body_bytes.max(LARGEST_REPORT),
+        "/v1/channels" | "/v1/messages" => LARGEST_MESSAGE,
         _ => app.body_bytes,
     }
 }
@@ -260,6 +269,43 @@ async fn report(
 async fn ping(listener: Option<Extension<Listener>>) -> Result<StatusCode, Problem> {
     over_tls(listener)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Signed by its publishers: by which way it comes does not matter.
+async fn bootstrap(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    match app.bootstrap.read().await {
+        Some(file) => Ok(typed("application/json", file)),
+        None => Err(Problem::new(StatusCode::NOT_FOUND, "not-found", "this node publishes no bootstrap file")),
+    }
+}
+
+async fn channel(
+    State(app): State<Arc<App>>,
+    asker: Option<Extension<ClientAddress>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    channels::create(&app.channels, address(asker), &whole(body, LARGEST_MESSAGE)?).await
+}
+
+async fn message(
+    State(app): State<Arc<App>>,
+    asker: Option<Extension<ClientAddress>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    channels::message(&app.channels, address(asker), &whole(body, LARGEST_MESSAGE)?).await
+}
+
+async fn peer(
+    State(app): State<Arc<App>>,
+    asker: Option<Extension<ClientAddress>>,
+    kept: Option<Extension<Kept>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    let upgrade = upgrade.map_err(|_| {
+        let detail = "this path is a WebSocket (RFC 6455, over HTTP/1.1); ask for the upgrade";
+        Problem::new(StatusCode::UPGRADE_REQUIRED, "websocket-only", detail)
+    })?;
+    Ok(channels::peer(&app.channels, address(asker), kept.map(|Extension(kept)| kept), upgrade))
 }
 
 async fn health() -> &'static str {

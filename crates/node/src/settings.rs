@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use parallax_probe::ProbeSettings;
+use parallax_proto::hub::HubSettings;
 use parallax_proto::{RIRS, is_region};
 
+use crate::channels::ChannelSettings;
 use crate::error::NodeError;
 use crate::mirror::MirrorSettings;
 
@@ -43,6 +45,13 @@ pub struct NodeSettings {
     pub scan_every: Option<Duration>,
     /// How it takes part in the federation.
     pub mirror: MirrorSettings,
+    /// How it serves peers and those who ask them; `None`: it is no hub.
+    pub hub: Option<HubSettings>,
+    /// The message queue that channels are served on too, such as `nats://127.0.0.1:4222`; in the clear on loopback alone.
+    /// Needs the feature `cluster`.
+    pub bus: Option<String>,
+    /// Who gets a channel, and what it may carry.
+    pub channel: ChannelSettings,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
     pub server_certificate_life: Duration,
 }
@@ -80,6 +89,10 @@ impl NodeSettings {
         if self.server_certificate_life < Duration::from_secs(1) {
             return bad("server_certificate_life", "at least one second".into());
         }
+        if let Some(bus) = &self.bus {
+            check_bus(bus).map_err(|why| NodeError::Setting { field: "bus", why })?;
+        }
+        self.channel.check()?;
         self.mirror.check()
     }
 
@@ -117,9 +130,20 @@ impl Default for NodeSettings {
             legacy: true,
             scan_every: None,
             mirror: MirrorSettings::default(),
+            hub: None,
+            bus: None,
+            channel: ChannelSettings::default(),
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }
+}
+
+#[cfg(feature = "cluster")]
+use crate::channels::bus::check as check_bus;
+
+#[cfg(not(feature = "cluster"))]
+fn check_bus(_: &str) -> Result<(), String> {
+    Err("this program was built without message queues; build it with --features cluster".into())
 }
 
 fn is_domain(text: &str) -> bool {

@@ -1,8 +1,8 @@
 //! Lists that a user keeps in TOML files beside the configuration: read, and changed without losing anything.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use parallax_core::plainly;
@@ -65,7 +65,7 @@ pub(crate) enum KeptError {
 }
 
 /// The directory of the file, made if need be and locked until it is dropped.
-fn lock_directory(file: &Path) -> io::Result<File> {
+pub(crate) fn lock_directory(file: &Path) -> io::Result<File> {
     let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(directory)?;
     let directory = File::open(directory)?;
@@ -75,10 +75,18 @@ fn lock_directory(file: &Path) -> io::Result<File> {
 
 fn write<L: Kept>(list: &L, file: &Path, directory: &File) -> io::Result<()> {
     let body = toml::to_string(list).map_err(io::Error::other)?;
-    let beside = file.with_extension("toml.new");
-    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&beside)?;
-    new.write_all(L::HEADER.as_bytes())?;
-    new.write_all(body.as_bytes())?;
+    replace(file, directory, 0o644, &[L::HEADER.as_bytes(), body.as_bytes()].concat())
+}
+
+/// Replaces a file in one step: a reader, also one after a crash, finds the old content or the new.
+pub(crate) fn replace(file: &Path, directory: &File, mode: u32, content: &[u8]) -> io::Result<()> {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = file.with_file_name(name);
+    let mut new = OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&beside)?;
+    // One that a crash left has the mode it had.
+    new.set_permissions(Permissions::from_mode(mode))?;
+    new.write_all(content)?;
     new.sync_all()?;
     fs::rename(&beside, file)?;
     directory.sync_all()

@@ -22,6 +22,22 @@ pub(crate) struct Vantages {
     /// Old notaries, in the order in which they were added.
     #[serde(default, rename = "notary", skip_serializing_if = "Vec::is_empty")]
     pub(crate) notaries: Vec<NotaryEntry>,
+    /// Hubs, in the order in which they were added.
+    #[serde(default, rename = "hub", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) hubs: Vec<HubEntry>,
+}
+
+/// One hub, whose peers are asked. The same node may be a vantage point of its own too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HubEntry {
+    /// Where it answers and who it must be.
+    #[serde(with = "as_text")]
+    pub(crate) url: VantageUrl,
+    /// Its id: the pin of `url`.
+    pub(crate) vantage: VantageId,
+    /// When it was added.
+    pub(crate) added: Timestamp,
 }
 
 /// One old notary, with the key that its replies are verified by.
@@ -158,9 +174,11 @@ impl Kept for Vantages {
             return Err(VantagesError::NotaryKey { file: file.into(), address: entry.address.clone(), why });
         }
         // The pin is what everything hangs on; one that was edited in one place only is no pin.
-        match self.entries.iter().find(|entry| entry.url.pin() != Some(entry.vantage)) {
-            Some(Entry { url, vantage, .. }) => {
-                Err(VantagesError::PinMismatch { file: file.into(), url: url.to_string(), vantage: *vantage })
+        let pins = self.entries.iter().map(|entry| (&entry.url, entry.vantage));
+        let hubs = self.hubs.iter().map(|entry| (&entry.url, entry.vantage));
+        match pins.chain(hubs).find(|(url, vantage)| url.pin() != Some(*vantage)) {
+            Some((url, vantage)) => {
+                Err(VantagesError::PinMismatch { file: file.into(), url: url.to_string(), vantage })
             }
             None => Ok(()),
         }
@@ -169,7 +187,45 @@ impl Kept for Vantages {
 
 impl Vantages {
     fn len(&self) -> usize {
-        self.entries.len() + self.notaries.len()
+        self.entries.len() + self.notaries.len() + self.hubs.len()
+    }
+
+    /// Whether nobody is listed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a hub, or its new address. The address of one that is pinned is never pinned to another.
+    pub(crate) fn add_hub(&mut self, entry: HubEntry) -> Result<Added, VantagesError> {
+        let address = entry.url.authority();
+        let taken = self.hubs.iter().find(|known| known.url.authority() == address && known.vantage != entry.vantage);
+        if let Some(other) = taken {
+            return Err(VantagesError::OtherPin { address, pinned: other.vantage, met: entry.vantage });
+        }
+        let is_full = self.len() >= MOST;
+        match self.hubs.iter_mut().find(|known| known.vantage == entry.vantage) {
+            Some(known) => {
+                known.url = entry.url;
+                Ok(Added::Renewed)
+            }
+            None if is_full => Err(VantagesError::TooMany(MOST)),
+            None => {
+                self.hubs.push(entry);
+                Ok(Added::New)
+            }
+        }
+    }
+
+    /// Removes the hub with this id or at this address, and returns what went.
+    pub(crate) fn remove_hub(&mut self, which: &Which) -> Vec<HubEntry> {
+        let is = |entry: &HubEntry| match which {
+            Which::Id(id) => entry.vantage == *id,
+            Which::Hub(url) => {
+                entry.url.authority() == url.authority() && url.pin().is_none_or(|pin| pin == entry.vantage)
+            }
+            Which::Notary(_) | Which::Url(_) => false,
+        };
+        self.hubs.extract_if(.., |entry| is(entry)).collect()
     }
 
     /// Adds an old notary. The address of one that is pinned to a key is never pinned to another.
@@ -198,7 +254,7 @@ impl Vantages {
         let is = |entry: &NotaryEntry| match which {
             Which::Id(id) => entry.vantage == *id,
             Which::Notary(address) => entry.address == *address,
-            Which::Url(_) => false,
+            Which::Url(_) | Which::Hub(_) => false,
         };
         self.notaries.extract_if(.., |entry| is(entry)).collect()
     }
@@ -255,13 +311,15 @@ pub(crate) enum Which {
     Url(VantageUrl),
     /// An old notary by its address.
     Notary(NotaryAddress),
+    /// A hub by its address, and its pin where one is given.
+    Hub(VantageUrl),
 }
 
 impl Which {
     fn is(&self, entry: &Entry) -> bool {
         match self {
             Self::Id(id) => entry.vantage == *id,
-            Self::Notary(_) => false,
+            Self::Notary(_) | Self::Hub(_) => false,
             Self::Url(url) => {
                 entry.url.authority() == url.authority() && url.pin().is_none_or(|pin| pin == entry.vantage)
             }
@@ -330,6 +388,24 @@ mod tests {
         assert_eq!(removed(Which::Url("https://192.0.2.2:8443".parse().unwrap())), 1);
         assert_eq!(removed(Which::Url(format!("https://192.0.2.2:8443#{id}").parse().unwrap())), 0);
         assert_eq!(removed(Which::Id(VantageId::from_bytes([3; 32]))), 0);
+    }
+
+    #[test]
+    fn a_hub_is_listed_beside_the_node_that_it_is() {
+        let hub = |n: u8, address: &str| {
+            let Entry { url, vantage, added, .. } = entry(n, address);
+            HubEntry { url, vantage, added }
+        };
+        let mut list = Vantages::default();
+        list.add(entry(1, "192.0.2.1:8443")).unwrap();
+        assert_eq!(list.add_hub(hub(1, "192.0.2.1:8443")).unwrap(), Added::New);
+        assert_eq!(list.add_hub(hub(1, "192.0.2.9:8443")).unwrap(), Added::Renewed);
+        assert!(list.add_hub(hub(2, "192.0.2.9:8443")).unwrap_err().to_string().contains("is pinned to 0101"));
+        let text = toml::to_string(&list).unwrap();
+        assert_eq!(Vantages::parse(Path::new("v.toml"), &text).unwrap(), list);
+        assert!(list.remove_hub(&Which::Url("https://192.0.2.9:8443".parse().unwrap())).is_empty());
+        assert_eq!(list.remove_hub(&Which::Hub("https://192.0.2.9:8443".parse().unwrap())).len(), 1);
+        assert_eq!((list.entries.len(), list.hubs.len()), (1, 0));
     }
 
     #[test]

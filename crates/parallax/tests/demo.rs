@@ -7,7 +7,7 @@ mod support;
 use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
-use parallax_lab::SCENES;
+use parallax_lab::{ACTS, SCENES};
 use support::Home;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -32,6 +32,49 @@ fn every_scene_is_shown_and_ends_as_it_must() {
     let pasts = SCENES.iter().filter(|scene| scene.past.is_some()).count();
     assert_eq!(run.stdout.matches("For this scene a past was written: ").count(), pasts);
     assert_eq!(left_behind(&home), Vec::<String>::new());
+}
+
+#[test]
+fn panoramas_own_walk_is_shown_and_ends_as_it_must() {
+    let home = Home::new().with("TMPDIR", ".");
+    let run = home.run(&["demo", "panorama"]);
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{run:?}");
+    let wide: Vec<_> = run.stdout.lines().filter(|line| line.width() > 80).collect();
+    assert!(wide.is_empty(), "{wide:#?}");
+    assert!(!run.stdout.contains('\u{1b}'), "no colour where it is no terminal");
+    let mut rest = run.stdout.as_str();
+    for (number, act) in (1..).zip(&ACTS) {
+        for wanted in [
+            format!("\n[{number}/3] {}\n", act.title),
+            format!("\n>> {}", act.typed("www.shop.example")),
+            format!("\n{:>4} x ", act.agree),
+            ": what you see\n".into(),
+            format!("\nverdict: {} ({})\n", act.decision.as_str().to_uppercase(), act.rule),
+            "\nOK: ".into(),
+        ] {
+            // What is typed names the port too.
+            let wanted = wanted.split(" 20").next().unwrap();
+            rest = rest.split_once(wanted).unwrap_or_else(|| panic!("{wanted:?} is missing in {rest}")).1;
+        }
+    }
+    assert!(rest.contains("\n3 of 3 requests ended as they must ("), "{rest}");
+    assert_eq!(run.stdout.matches("  10 x ").count(), 4, "ten and ten, twice: {}", run.stdout);
+    assert_eq!(left_behind(&home), Vec::<String>::new());
+
+    let json = Home::new().run(&["demo", "panorama", "--json"]).json();
+    assert_eq!(json["as_expected"], true);
+    let counts: Vec<_> = json["requests"].as_array().unwrap().iter().map(|one| one["actual"].clone()).collect();
+    let wanted = |verdict: &str, rule: &str, agree: u8, differ: u8| serde_json::json!({ "verdict": verdict, "rule": rule, "agree": agree, "differ": differ });
+    assert_eq!(
+        counts,
+        [
+            wanted("trusted", "majority-agrees", 5, 0),
+            wanted("trusted", "majority-agrees", 10, 10),
+            wanted("distrusted", "majority-differs", 10, 10),
+        ]
+    );
+    let wrong = Home::new().run(&["demo", "--keep", "panorama"]);
+    assert_eq!(wrong.status, 2, "{wrong:?}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn arrows_are_as_drawn() {
 
 #[test]
 fn pure_crates_stay_pure() {
-    for package in ["parallax-core", "parallax-proto"] {
+    for package in ["parallax-core", "parallax-janus", "parallax-proto"] {
         let tree = cargo(&["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
         let names: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
         assert!(names.contains("serde"), "the tree was read: {names:?}");

@@ -2,13 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+#[path = "support/served.rs"]
+mod served;
 mod support;
 #[path = "support/terminal.rs"]
 mod terminal;
 
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Child, ChildStdin, ChildStdout};
 
 use parallax_lab::{Answer, Lab, LabNode, Site, Validity};
+use served::Served;
 use support::{Home, Run};
 use terminal::Terminal;
 
@@ -182,6 +187,8 @@ fn what_decides_comes_from_the_configuration_too() {
 fn what_is_typed_is_kept_only_where_that_is_wanted() {
     let home = Home::new();
     let file = home.path().join(".local/state/parallax/shell-history");
+    let run = home.run_with_input(&["shell"], b"history off\n");
+    assert_eq!(run.stdout, "Nothing is written, and nothing was.\n");
     let run = home.run_with_input(&["shell"], b"policy a.example\nhistory\n");
     assert!(run.stdout.ends_with("   1  policy a.example\n   2  history\n"), "{run:?}");
     assert!(!home.path().join(".local").exists());
@@ -253,5 +260,69 @@ async fn ctrl_c_ends_the_request_and_not_the_shell() {
         terminal.expect(">> ");
         terminal.press("quit\r");
         assert_eq!(terminal.end(), Some(0));
+    });
+}
+
+/// A shell in a pipe that stays open.
+struct Open {
+    child: Child,
+    keys: ChildStdin,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Open {
+    fn start(home: &Home, arguments: &[&str]) -> Self {
+        let mut child = home.command(arguments).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        let (keys, lines) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, keys, lines }
+    }
+
+    /// Types a line and reads on to the line that begins so.
+    fn types(&mut self, line: &str, wanted: &str) -> String {
+        writeln!(self.keys, "{line}").unwrap();
+        let found = (&mut self.lines).lines().map(Result::unwrap).find(|line| line.starts_with(wanted));
+        found.unwrap_or_else(|| panic!("{line}: no {wanted:?}"))
+    }
+
+    fn end(mut self) -> Option<i32> {
+        drop(self.keys);
+        self.child.wait().unwrap().code()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_starts_looks_for_others_and_never_for_itself() {
+    let world = World::start().await;
+    let dns = world.lab.dns().address().to_string();
+    let home = || Home::new().with("PARALLAX_RESOLVER", &dns).with("PARALLAX_CHANNEL_OPEN", "true");
+    let (hub_home, lender_home, asker_home) = (home(), home(), home());
+    tokio::task::block_in_place(|| {
+        let hub = Served::start(&hub_home, "hub", &["--role", "hub"]);
+        let url = format!("hub+{}", hub.url());
+        let arguments = ["shell", "--vantage", &url, "--allow-private", "--min-views", "1"];
+        let request = format!("request {}\n", world.service);
+        let mut lender = Open::start(&lender_home, &arguments);
+        assert_eq!(
+            lender.types("start", "This machine is"),
+            format!("This machine is a peer of the hub {}.", hub.https)
+        );
+        // Nobody else is there, and the own view answers no question of one's own.
+        assert_eq!(lender.types(request.trim(), "verdict: "), "verdict: UNDECIDED (not-enough)");
+
+        let asker = asker_home.run_with_input(&arguments, request.as_bytes());
+        assert!(asker.stdout.contains("   1 x ") && asker.stdout.contains("verdict: TRUSTED"), "{asker:?}");
+        assert!(asker.stdout.contains(&format!("peers of the hub {}", hub.https)), "{asker:?}");
+
+        let last = lender.types("stop", "This machine is");
+        assert_eq!(last, "This machine is a peer no longer. It has looked once for others.");
+        assert_eq!(lender.end(), Some(0));
+        let twice = asker_home.run_with_input(&arguments, b"stop\nstart\nstart\nstop\n");
+        assert_eq!((twice.status, twice.stderr.lines().count()), (0, 2), "{twice:?}");
+        assert!(twice.stderr.contains("nothing was started") && twice.stderr.contains("a peer already"), "{twice:?}");
+        let nobody = asker_home.run_with_input(&["shell"], b"start\n");
+        assert!(nobody.stderr.contains("no hub is asked here; name one with --vantage hub+https://"), "{nobody:?}");
+        hub.stop();
+        let gone = asker_home.run_with_input(&arguments, b"start\n");
+        assert!(gone.stderr.contains("it can't be reached") && gone.stderr.contains("it tries again in"), "{gone:?}");
     });
 }

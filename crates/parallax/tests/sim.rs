@@ -172,6 +172,10 @@ fn whatever_is_wrong_is_said_before_the_work() {
         (vec!["--report", by_hand], 2, "has no lines <!-- sim worlds: NAME --> to fill in"),
         (vec!["--report", nowhere], 1, "there is no such directory"),
         (vec!["--svg", directory], 1, "it is a directory"),
+        (vec!["--ablate", "--trade-off", directory], 1, "it is a directory"),
+        (vec!["--trade-off", "t.svg"], 2, "--ablate"),
+        (vec!["--ablate", "--policy", "mpic", "--trade-off", "t.svg"], 2, "--trade-off draws the policy evidence"),
+        (vec!["--ablate", "--svg", "t.svg", "--trade-off", "t.svg"], 2, "t.svg would be written twice"),
         (vec!["--report", "/proc/report.md"], 1, "/proc/report.md can't be written to: entity not found"),
         (vec!["--report", "r", "--svg", "r"], 2, "r would be written twice"),
         (vec!["--policy", "wisdom"], 2, "evidence"),
@@ -188,4 +192,41 @@ fn whatever_is_wrong_is_said_before_the_work() {
         assert!(run.stderr.contains(expected), "{arguments:?} {run:?}");
     }
     assert_eq!(text(Path::new(by_hand)), "# Mine\n");
+}
+
+const SOCIETY: [&str; 10] =
+    ["sim", "trust", "--honest", "200", "--sybils", "200", "--attack-edges", "4", "--societies", "1"];
+
+#[test]
+fn trust_shows_its_figures_on_the_screen_and_in_json() {
+    let home = Home::new();
+    let run = home.run(&SOCIETY);
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""));
+    assert!(run.stdout.lines().all(|line| line.width() <= 80), "{}", run.stdout);
+    for part in ["uniform", "advertisement", "equal share", "OUTVOTED", "DECEIVED", "10 of 10"] {
+        assert!(run.stdout.contains(part), "{part}: {}", run.stdout);
+    }
+    let [json, again] = [0, 1].map(|_| home.run(&[SOCIETY.as_slice(), &["--json"]].concat()).stdout);
+    assert!(json == again, "the same seed gives the same figures");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (json["format"].as_str(), json["rows"].as_array().map(Vec::len)),
+        (Some("parallax-sim-trust/1"), Some(3))
+    );
+    assert_eq!(json["rows"][2]["scheme"], "equal-share");
+}
+
+#[test]
+fn trust_says_what_would_be_right() {
+    let home = Home::new();
+    for (more, part) in [
+        (["--views", "0"], "views must be 1 to 100, not 0"),
+        (["--threshold", "NaN"], "threshold must be 0 to 1, not NaN"),
+        (["--attack-edges", "201"], "attack-edges must be 0 to 200 among so many users, not 201"),
+        (["--degree", "ten"], "--degree"),
+    ] {
+        let run = home.run(&[SOCIETY.get(..2).unwrap(), &["--honest", "200", "--sybils", "9"], &more].concat());
+        assert_eq!((run.status, run.stdout.as_str()), (2, ""), "{more:?}");
+        assert!(run.stderr.contains(part), "{more:?}: {}", run.stderr);
+    }
 }

@@ -32,5 +32,5 @@ pub use names::registrable;
 pub use prober::Prober;
 pub use roots::Roots;
 pub use settings::{Admission, Limits, ProbeError, ProbeSettings, Validation};
-pub use suite::{AwsLc, sha256};
+pub use suite::{AwsLc, SystemRandom, sha256};
 pub use target::TargetPolicy;

@@ -8,6 +8,8 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use parallax_core::{Signer, SigningFailed, Suite, VantageId};
 use serde::{Deserialize, Serialize};
 
+use crate::public_key::PublicKey;
+
 /// The longest detached signature that is read: an `x5c` certificate fits, a flood does not.
 pub(crate) const LONGEST_SIGNATURE: usize = 8 * 1024;
 
@@ -146,6 +148,17 @@ impl<'a> Parsed<'a> {
         self.expect_algorithm(&["EdDSA", "Ed25519"])?;
         let input = signing_input(self.encoded_header, body);
         suite.verify_ed25519(key, &input, &self.signature).then_some(()).ok_or(BadSignature::Mismatch)
+    }
+
+    /// Checks the signature of a client's or peer's key, of whatever kind; the header must name the key's id.
+    pub(crate) fn verify_by(&self, suite: &dyn Suite, key: &PublicKey, body: &[u8]) -> Result<(), BadSignature> {
+        self.expect_signer(key.id().into())?;
+        match key.algorithm() {
+            "EdDSA" => self.expect_algorithm(&["EdDSA", "Ed25519"])?,
+            other => self.expect_algorithm(&[other])?,
+        }
+        let input = signing_input(self.encoded_header, body);
+        key.verify(suite, &input, &self.signature).then_some(()).ok_or(BadSignature::Mismatch)
     }
 
     /// Checks the signature of a P-256 key, an uncompressed point.

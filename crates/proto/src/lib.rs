@@ -1,6 +1,7 @@
 //! What travels between vantage points and those who ask them: wire types, signatures and the checks that turn a
 //! stranger's bytes into something that may count. No I/O, no clock, no randomness.
 
+pub mod channel;
 mod descriptor;
 mod dns;
 pub mod hub;
@@ -8,6 +9,7 @@ mod jws;
 pub mod mirror;
 mod perspectives;
 mod perspectives_reply;
+mod public_key;
 mod signed;
 mod view;
 
@@ -22,6 +24,7 @@ pub use perspectives::{
     BadLegacyRequest, LEGACY_CONTENT_TYPE, LegacyHistory, LegacyKind, LegacyParameters, LegacyRequest,
 };
 pub use perspectives_reply::{LARGEST_REPLY, NotaryReply, ReplyError};
+pub use public_key::{BadPublicKey, PublicKey};
 pub use signed::{SIGNATURE_HEADER, Signed, Verified};
 pub use view::{
     Contradiction, DEFAULT_MAX_AGE, DEFAULT_WAIT, Expected, LARGEST_VIEW, LONGEST_NONCE, LONGEST_WAIT, Question,

@@ -6,6 +6,7 @@ mod chart;
 pub mod mirrors;
 mod statistics;
 pub mod topology;
+pub mod trust;
 pub mod worlds;
 
 pub use chart::{Chart, Curve, Panel, Point};

@@ -14,6 +14,7 @@ mod api;
 mod ct;
 mod hostile;
 mod lifecycle;
+mod panorama;
 mod readme;
 mod signatures;
 mod starttls;

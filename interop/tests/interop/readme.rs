@@ -1,7 +1,8 @@
-//! The walk "Two nodes of your own, by hand" as the README has it: its commands, its configuration of nginx, its verdicts.
-//! Only places and ports are others.
+//! The walks "Two nodes of your own, by hand" and "Mirrors, by hand" as the README has them: their commands, the
+//! configuration of nginx, the verdicts. Only places and ports are others, and the day of the mirrors is half as long.
 
 use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -16,9 +17,9 @@ struct Section {
 }
 
 impl Section {
-    fn read() -> Self {
+    fn read(title: &str) -> Self {
         let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-        let section = readme.split("\n## ").find(|section| section.starts_with("Two nodes of your own")).unwrap();
+        let section = readme.split("\n## ").find(|section| section.starts_with(title)).unwrap();
         let mut blocks = vec![String::new()];
         for line in section.lines() {
             match line.strip_prefix("        ") {
@@ -57,7 +58,7 @@ struct Reader {
 
 impl Reader {
     fn start() -> Self {
-        let (section, user) = (Section::read(), User::new());
+        let (section, user) = (Section::read("Two nodes of your own"), User::new());
         std::fs::create_dir(user.home().join("site")).unwrap();
         let mut reader = Self { section, user, port: free_port(), nodes: Vec::new() };
         reader.start_nodes();
@@ -159,4 +160,52 @@ fn two_nodes_of_your_own_by_hand() {
 
     let _nginx = reader.nginx("default evil; 127.0.0.3 evil;");
     reader.checks("make it `default evil`, reload, and check", check);
+}
+
+/// What the README leaves to patience: all four are there, and each holds the other three for active.
+const ALL_ARE_THERE: &str = "\
+tries=0; all() { [ \"$(cat *.ready 2>/dev/null | grep -c ready)\" = 4 ]; }
+until all || [ $tries = 300 ]; do tries=$((tries + 1)); sleep 0.2; done
+";
+const ALL_ARE_ACTIVE: &str = "\
+tries=0
+all() {
+  for n in 1 2 3 4; do
+    [ \"$(parallax mirror list --node https://127.$n.0.1:8440 --status active | grep -c ' active')\" = 3 ] || return 1
+  done
+}
+until all || [ $tries = 100 ]; do tries=$((tries + 1)); sleep 2; done
+";
+
+#[test]
+fn mirrors_by_hand() {
+    needs!("openssl");
+    let (section, user) = (Section::read("Mirrors, by hand"), User::new());
+    let block = |begins: &str| section.block(begins).to_owned();
+    let list = block("parallax mirror list");
+    let script = [
+        // Everything that it starts is of its group, and ends with it.
+        "set -e; trap 'trap \"\" TERM; kill -TERM 0' EXIT\n".to_owned(),
+        block("mkdir -p /tmp/lab"),
+        block("for n in 1 2 3 4"),
+        ALL_ARE_THERE.to_owned(),
+        block("id()"),
+        ALL_ARE_ACTIVE.to_owned(),
+        list,
+        block("parallax mirror publish"),
+        block("parallax check"),
+    ]
+    .concat();
+    let (site, mirrors) = (free_port().to_string(), free_port().to_string());
+    let script = script.replace("/tmp/lab", &format!("{}/lab", user.home().display()));
+    let script = script
+        .replace("day_secs = 20", "day_secs = 10")
+        .replace("9443", &site)
+        .replace(":8440", &format!(":{mirrors}"));
+    let run = Run::of(user.shell(&script).process_group(0).output().unwrap());
+    let promised = section.promise_after("It ends with");
+    assert!(run.stdout.contains(&format!("verdict: {promised}\n")), "{promised} was promised: {run:?}");
+    assert_eq!(run.status, 0, "{run:?}");
+    assert!(run.stdout.contains("4 mirrors are known now: 4 came, 0 went"), "{run:?}");
+    assert!(run.stdout.contains(" mirrors of the federation were asked"), "{run:?}");
 }

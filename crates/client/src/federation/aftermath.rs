@@ -23,6 +23,12 @@ const LATE: Duration = Duration::from_millis(600);
 /// Asked for a shorter time than this, or than four of its round trips, a mirror is not called silent.
 const SILENT_AFTER: Duration = Duration::from_millis(600);
 
+/// Fewer views than this tell nobody anything.
+const LEAST_REPORTED: usize = 2;
+
+/// What the descriptor of a mirror is counted as, in bytes.
+const DESCRIBED: usize = 8 * 1024;
+
 /// How long a report may take.
 const REPORTING: Duration = Duration::from_secs(5);
 
@@ -132,12 +138,16 @@ impl Aftermath {
         }
     }
 
-    /// Every view that came, to everybody whose view is among them.
+    /// The views that came, to everybody whose view is among them.
     async fn report(&self) {
-        let Some(body) = self.body() else { return };
+        let told = self.told();
+        let report = self.report_of(&told);
+        let Ok(body) = serde_json::to_vec(&report) else { return };
+        if told.len() < LEAST_REPORTED || body.len() > LARGEST_REPORT {
+            return;
+        }
         let deadline = Deadline::within(REPORTING);
-        let told = self.members.iter().filter(|one| matches!(one.answer, Answered::With(_)));
-        let posts = told.take(MOST_REPORTED).map(|one| async {
+        let posts = told.iter().map(|one| async {
             if let Err(why) = one.mirror.post("/v1/reports", body.clone(), deadline).await {
                 tracing::debug!(mirror = %one.vantage, %why, "a report was not taken");
             }
@@ -145,17 +155,42 @@ impl Aftermath {
         futures_util::future::join_all(posts).await;
     }
 
-    fn body(&self) -> Option<Vec<u8>> {
+    /// Those whose views fit into one report, the smallest first: no liar keeps the others from being told by the size of
+    /// what it says.
+    fn told(&self) -> Vec<&Member> {
+        let mut answered: Vec<(usize, &Member)> =
+            self.members.iter().filter_map(|one| Some((one.size()?, one))).collect();
+        answered.sort_by_key(|(size, _)| *size);
+        let mut room = LARGEST_REPORT;
+        let fits = |(size, _): &(usize, &Member)| {
+            room = room.saturating_sub(*size);
+            room > 0
+        };
+        answered.into_iter().take(MOST_REPORTED).take_while(fits).map(|(_, one)| one).collect()
+    }
+
+    fn report_of(&self, told: &[&Member]) -> Report {
         let mut report = Report { views: Vec::new(), descriptors: Vec::new() };
-        for member in &self.members {
-            if let (Answered::With(view), true) = (&member.answer, report.views.len() < MOST_REPORTED) {
-                report.views.push(view.clone());
-                let known = self.federation.inner.mirrors.get(&member.vantage);
-                report.descriptors.extend(known.and_then(|one| one.descriptor(now())).cloned());
-            }
+        for member in told {
+            report.views.extend(member.view().cloned());
+            let known = self.federation.inner.mirrors.get(&member.vantage);
+            report.descriptors.extend(known.and_then(|one| one.descriptor(now())).cloned());
         }
-        let body = serde_json::to_vec(&report).ok()?;
-        (report.views.len() >= 2 && body.len() <= LARGEST_REPORT).then_some(body)
+        report
+    }
+}
+
+impl Member {
+    fn view(&self) -> Option<&Signed> {
+        match &self.answer {
+            Answered::With(view) => Some(view),
+            Answered::NotYet | Answered::WithNothing | Answered::Silent => None,
+        }
+    }
+
+    /// What its view takes in a report, its descriptor included.
+    fn size(&self) -> Option<usize> {
+        Some(serde_json::to_vec(self.view()?).ok()?.len() + DESCRIBED)
     }
 }
 

@@ -13,7 +13,7 @@ use parallax_proto::{Signed, StatementKey};
 use rand_core::Rng;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::federation::lists::ListsTold;
+use crate::federation::lists::{ListsTold, in_any_order};
 use crate::node::Known;
 use crate::url::VantageUrl;
 
@@ -26,7 +26,7 @@ pub const LARGEST_KNOWN: usize = 16 * 1024 * 1024;
 /// Mirrors that a client keeps: a list need not hold the whole federation.
 pub const MOST_KNOWN: usize = 2_000;
 
-/// Silent in so many checks in a row, a mirror is not drawn until the next refresh.
+/// Silent in so many checks in a row while others answered, a mirror counts as dead.
 const DEAD_AFTER: u32 = 3;
 
 /// A list with many dead mirrors is refreshed before its time, but no more often than this.
@@ -195,12 +195,12 @@ impl KnownMirrors {
 
     /// Whom a refresh asks for lists, the anchors first: what an attacker slipped in lately is asked last.
     pub fn to_ask(&self, rng: &mut dyn Rng) -> Vec<Pair> {
-        let mut drawn: Vec<(bool, u64, Pair)> = self
-            .entries()
-            .map(|(kept, one)| (!kept.anchor, rng.next_u64(), Pair { address: one.address, vantage: one.vantage }))
-            .collect();
-        drawn.sort_unstable_by_key(|(later, chance, pair)| (*later, *chance, pair.vantage));
-        drawn.into_iter().map(|(.., pair)| pair).collect()
+        let pair = |one: &KnownMirror| Pair { address: one.address, vantage: one.vantage };
+        let anchors = self.entries().filter(|(kept, _)| kept.anchor).map(|(_, one)| pair(one));
+        let others = self.entries().filter(|(kept, _)| !kept.anchor).map(|(_, one)| pair(one));
+        let mut asked = in_any_order(anchors, rng);
+        asked.extend(in_any_order(others, rng));
+        asked
     }
 
     /// Takes what lists agree on: at most a third of the list changes on one day.
@@ -263,12 +263,11 @@ impl KnownMirrors {
         self.key.0
     }
 
-    /// What draws are made from today. Dead ones are left out, unless too few would be left.
+    /// What draws are made from today. The dead are among them: else somebody near me could silence one mirror after the
+    /// other until those are drawn that are theirs.
     pub(crate) fn drawable(&self, now: Timestamp) -> Vec<Drawable> {
         let day = day_of(now);
-        let alive = self.mirrors.iter().filter(|one| !one.is_dead()).count();
-        let drawn = self.entries().filter(|(_, one)| alive < LEAST_KNOWN || !one.is_dead());
-        drawn.map(|(kept, one)| one.drawable(kept.anchor, day)).collect()
+        self.entries().map(|(kept, one)| one.drawable(kept.anchor, day)).collect()
     }
 
     /// What is agreed on and described, no more than a client keeps: whom it knows first, then the best supported.
@@ -320,12 +319,13 @@ impl KnownMirror {
         self.trip.map(|trip| Duration::from_micros(trip.micros))
     }
 
-    /// Whether it was silent so often that it is not drawn.
+    /// Whether it was silent so often that a refresh is due for it. It is drawn all the same.
     pub fn is_dead(&self) -> bool {
         self.silent >= DEAD_AFTER
     }
 
-    pub(crate) fn known(&self) -> Known {
+    /// What saves a question when it is asked.
+    pub fn known(&self) -> Known {
         Known {
             statement_key: self.statement_key,
             region: self.region.clone(),
@@ -390,3 +390,6 @@ impl<'de> Deserialize<'de> for DrawKey {
         Ok(Self(*Fingerprint::deserialize(deserializer)?.as_bytes()))
     }
 }
+
+#[cfg(test)]
+mod tests;

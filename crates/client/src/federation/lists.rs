@@ -8,6 +8,7 @@ use parallax_core::{Host, Network, Timestamp, VantageId};
 use parallax_probe::{AwsLc, TargetPolicy};
 use parallax_proto::mirror::{Heard, LEAST_NETWORKS, LISTS_ASKED, Pair, Peer, Status, consensus};
 use parallax_proto::{LARGEST_DESCRIPTOR, Signed};
+use rand_core::Rng;
 use serde::Deserialize;
 
 use crate::clock::now;
@@ -15,6 +16,9 @@ use crate::federation::known::LEAST_KNOWN;
 use crate::node::NodeVantage;
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing};
+
+/// Pages of one list that are read, 1 MiB each: 25 lists have to fit into memory.
+const MOST_LIST_PAGES: usize = 8;
 
 /// Descriptors of one mirror that are tried, the newest first: any list may hold a broken one.
 const MOST_TRIED: usize = 8;
@@ -96,7 +100,7 @@ impl ListsTold {
         if allowed.is_empty() && !pairs.is_empty() {
             return Err(NoList::Private(pairs.len()));
         }
-        let asked = diverse(&allowed);
+        let asked = diverse_pairs(&allowed, LISTS_ASKED);
         let answers = join_all(asked.iter().map(|pair| ask_one(*pair, each))).await;
         let mut why = None;
         let mut told = Vec::new();
@@ -159,7 +163,7 @@ fn verified(told: Vec<Told>, agreed: &BTreeMap<VantageId, u32>, targets: &Target
 async fn ask_one(pair: Pair, each: Duration) -> Result<Told, Missing> {
     let url = VantageUrl::at(Host::Address(pair.address.ip()), pair.address.port(), pair.vantage);
     let mirror = NodeVantage::new(url, None).map_err(|why| Missing::Unreachable(why.to_string()))?;
-    let listed = mirror.listed(Some(Status::Active), Deadline::within(each)).await?;
+    let listed = mirror.listed(Some(Status::Active), MOST_LIST_PAGES, Deadline::within(each)).await?;
     let listed = listed.into_iter().filter(|one| one.status == Status::Active);
     let listed = listed.filter_map(|one| claimed(one.descriptor)).collect();
     Ok(Told { from: pair, trip: mirror.round_trip(), listed })
@@ -178,8 +182,15 @@ fn claimed(signed: Signed) -> Option<Claimed> {
     Some(Claimed { vantage, issued_at, body: signed.body, signature: signed.signature })
 }
 
-/// At most 25, each id once; the first of every network before the second of any.
-fn diverse(pairs: &[Pair]) -> Vec<Pair> {
+/// In an order that nobody can foresee.
+pub fn in_any_order(pairs: impl IntoIterator<Item = Pair>, rng: &mut dyn Rng) -> Vec<Pair> {
+    let mut drawn: Vec<(u64, Pair)> = pairs.into_iter().map(|pair| (rng.next_u64(), pair)).collect();
+    drawn.sort_unstable_by_key(|(chance, pair)| (*chance, pair.vantage));
+    drawn.into_iter().map(|(_, pair)| pair).collect()
+}
+
+/// At most so many, each id once; the first of every network before the second of any.
+pub fn diverse_pairs(pairs: &[Pair], most: usize) -> Vec<Pair> {
     let mut met: BTreeMap<Network, usize> = BTreeMap::new();
     let mut ids = BTreeSet::new();
     let mut ranked: Vec<(usize, Pair)> = Vec::new();
@@ -189,7 +200,7 @@ fn diverse(pairs: &[Pair]) -> Vec<Pair> {
         *before += 1;
     }
     ranked.sort_by_key(|(before, _)| *before);
-    ranked.into_iter().map(|(_, pair)| pair).take(LISTS_ASKED).collect()
+    ranked.into_iter().map(|(_, pair)| pair).take(most).collect()
 }
 
 #[cfg(test)]
@@ -204,7 +215,7 @@ mod tests {
     fn row_5_one_network_does_not_crowd_out_the_others() {
         let crowd = (0..100).map(|n| pair(n, &format!("192.0.2.{n}:8443")));
         let others = [pair(200, "198.51.100.1:8443"), pair(201, "203.0.113.1:8443"), pair(0, "203.0.113.9:8443")];
-        let asked = diverse(&crowd.chain(others).collect::<Vec<_>>());
+        let asked = diverse_pairs(&crowd.chain(others).collect::<Vec<_>>(), LISTS_ASKED);
         assert_eq!(asked.len(), LISTS_ASKED);
         assert_eq!(asked[1..3], [pair(200, "198.51.100.1:8443"), pair(201, "203.0.113.1:8443")]);
         assert_eq!(asked.iter().filter(|one| one.vantage == VantageId::from_bytes([0; 32])).count(), 1, "once each");

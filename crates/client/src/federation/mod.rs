@@ -2,6 +2,7 @@
 //! (`docs/protocols/mirrors.md`, *What clients do*).
 
 mod aftermath;
+mod fetch;
 mod known;
 mod lists;
 mod reserve;
@@ -19,10 +20,11 @@ use crate::clock::now;
 use crate::node::NodeVantage;
 
 pub(crate) use aftermath::Aftermath;
+pub use fetch::{BadBootstrapUrl, BootstrapUrl};
 pub use known::{
     BadKnownMirrors, Changed, KNOWN_FORMAT, KnownMirror, KnownMirrors, LARGEST_KNOWN, LEAST_KNOWN, MOST_KNOWN, Noted,
 };
-pub use lists::{ListsTold, NoList};
+pub use lists::{ListsTold, NoList, diverse_pairs, in_any_order};
 pub(crate) use reserve::{Reserve, hedge_delay};
 
 /// Mirrors whose connections are kept for the next check.

@@ -71,6 +71,11 @@ impl Reserve {
         self.disagreed
     }
 
+    /// Whether as many usable answers are in as were wanted, and none disagrees: whoever is silent is not waited for.
+    pub(crate) fn has_enough(&self) -> bool {
+        !self.disagreed && self.usable >= self.first
+    }
+
     /// Which of the drawn are to be asked now.
     pub(crate) fn due(&mut self, now: Instant) -> Range<usize> {
         if self.next_at().is_some_and(|next| next <= now) {
@@ -128,6 +133,9 @@ mod tests {
         reserve.due(begun);
         (0..3).for_each(|_| reserve.heard(true));
         assert_eq!((reserve.next_at(), reserve.due(begun + EVERY * 9)), (None, 3..3));
+        assert!(reserve.has_enough());
+        reserve.disagree();
+        assert!(!reserve.has_enough(), "then all are waited for");
     }
 
     #[test]

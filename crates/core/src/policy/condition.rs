@@ -2,6 +2,9 @@
 //! for. A verdict for a person always rests on all of them.
 
 use std::fmt;
+use std::time::Duration;
+
+use super::memory::LONG;
 
 macro_rules! conditions {
     ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal,)+) => {
@@ -106,15 +109,44 @@ impl fmt::Display for Condition {
     }
 }
 
-/// The conditions that a decision rests on: all, or all but one.
-#[derive(Clone, Copy, Debug, Default)]
+/// The default policy with one thing put otherwise, for simulations that ask what that thing is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Variation {
+    /// Without a condition.
+    Without(Condition),
+    /// A CA is known after this time instead of after 72 hours.
+    KnownAfter(Duration),
+    /// So many of those for me must have met my CA instead of two.
+    MetBy(usize),
+    /// So many may dissent before most must remember my key long, instead of none.
+    Tolerated(usize),
+}
+
+/// The conditions that a decision rests on, and their thresholds.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Conditions {
     without: Option<Condition>,
+    pub(super) known_after: Duration,
+    pub(super) met_by: usize,
+    pub(super) tolerated: usize,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self { without: None, known_after: LONG, met_by: 2, tolerated: 0 }
+    }
 }
 
 impl Conditions {
-    pub(super) fn without(condition: Condition) -> Self {
-        Self { without: Some(condition) }
+    pub(super) fn varied(variation: Variation) -> Self {
+        let all = Self::default();
+        match variation {
+            Variation::Without(condition) => Self { without: Some(condition), ..all },
+            Variation::KnownAfter(known_after) => Self { known_after, ..all },
+            Variation::MetBy(met_by) => Self { met_by, ..all },
+            Variation::Tolerated(tolerated) => Self { tolerated, ..all },
+        }
     }
 
     /// Something needs this; taken away, nothing is needed.

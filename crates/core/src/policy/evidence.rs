@@ -1,9 +1,10 @@
 //! The default policy: one word per view, computed from that view and my own look alone; three judgements; one table
 //! (`docs/protocols/evidence.md`).
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use smallvec::SmallVec;
 
 use super::condition::{Condition, Conditions};
 use super::memory::{Memory, RECENT};
@@ -45,12 +46,15 @@ pub(super) struct Bench<'a> {
     conditions: Conditions,
     pub(super) evidence: &'a Evidence,
     pub(super) mine: Option<Mine<'a>>,
-    pub(super) views: Vec<Sense>,
+    pub(super) views: Few<Sense>,
     /// The regions that the asked name, each once.
-    named: Vec<&'a str>,
+    named: Few<&'a str>,
     /// Of each view, its region's place among them.
-    places: Vec<Option<usize>>,
+    places: Few<Option<usize>>,
 }
+
+/// Hardly anybody asks more than nine.
+type Few<T> = SmallVec<[T; 9]>;
 
 /// My own proved look.
 pub(super) struct Mine<'a> {
@@ -59,7 +63,7 @@ pub(super) struct Mine<'a> {
     pub(super) public: bool,
     /// The keys by which a record can name my CA. Empty where the certificate is not one for this name and time: a CA
     /// that is authorised for a name vouches only for certificates of that name (RFC 7671 section 5.2).
-    vouching: BTreeSet<Fingerprint>,
+    vouching: &'a [Fingerprint],
 }
 
 impl<'a> Mine<'a> {
@@ -67,7 +71,7 @@ impl<'a> Mine<'a> {
         let look = &evidence.local().now;
         let met = look.proved()?;
         let names_it = conditions.needs(Condition::NamesCoveringCertificate, covers(met, evidence.service(), now));
-        let vouching = if names_it { met.path.iter().copied().collect() } else { BTreeSet::new() };
+        let vouching = if names_it { met.path.as_slice() } else { &[] };
         Some(Self { met, address: look.address, public: is_public(evidence, met), vouching })
     }
 
@@ -77,7 +81,7 @@ impl<'a> Mine<'a> {
 
     /// Whether a record authorises what I met.
     fn is_named_by(&self, record: &Record) -> bool {
-        record.leaf.contains(&self.met.key) || !record.ca.is_disjoint(&self.vouching)
+        record.leaf.contains(&self.met.key) || self.vouching.iter().any(|key| record.ca.contains(key))
     }
 
     /// Whether a record holds a key of my chain, whatever the certificate says of names and times.
@@ -317,7 +321,7 @@ impl<'a> Bench<'a> {
             None => Sense::without_mine(view),
         };
         let views = evidence.views().iter().map(sense).collect();
-        let mut named: Vec<&str> = Vec::new();
+        let mut named = Few::<&str>::new();
         for region in evidence.asked().iter().filter_map(|asked| asked.region.as_deref()) {
             if !named.contains(&region) {
                 named.push(region);
@@ -363,7 +367,7 @@ impl<'a> Bench<'a> {
         let on = self.conditions;
         let is_met = || {
             on.needs(Condition::OneMeetsMe, self.views.iter().any(|sense| is_for(sense) && sense.meets))
-                && on.needs(Condition::TwoMetMyCa, self.count(|sense| is_for(sense) && sense.met_ca) >= 2)
+                && on.needs(Condition::TwoMetMyCa, self.count(|sense| is_for(sense) && sense.met_ca) >= on.met_by)
         };
         if self.most(|sense| sense.word == Word::Against) {
             Key::Against
@@ -383,7 +387,8 @@ impl<'a> Bench<'a> {
 
     fn dissent_is_open(&self) -> bool {
         let answered = self.conditions.allows(Condition::LongMemoryAnswers, self.most(|sense| sense.remembers_long));
-        self.conditions.allows(Condition::DissentHoldsBack, self.count(|sense| sense.dissents) > 0) && !answered
+        let dissent = self.count(|sense| sense.dissents) > self.conditions.tolerated;
+        self.conditions.allows(Condition::DissentHoldsBack, dissent) && !answered
     }
 
     /// The table; the first row that matches wins.
@@ -465,12 +470,12 @@ pub(super) fn is_settled(evidence: &Evidence, accept_private: bool, open: &[Vant
     }
 }
 
-struct Reach<'a> {
-    bench: &'a Bench<'a>,
+struct Reach<'a, 'b> {
+    bench: &'a Bench<'b>,
     open: &'a [VantageId],
 }
 
-impl Reach<'_> {
+impl Reach<'_, '_> {
     /// Most now, and still most whichever regions the open ones turn out to name.
     fn surely(&self, what: impl Fn(&Sense) -> bool) -> bool {
         let known = |vantage: &VantageId| {

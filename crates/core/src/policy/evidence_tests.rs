@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::{Condition, Policy, Share};
+use super::super::{Condition, Policy, Share, Variation};
 use super::FRESH;
 use crate::dns::{DnsAnswers, Dnssec, Record, Tlsa};
-use crate::evidence::{Asked, Evidence, Testimony};
+use crate::evidence::{Asked, AskedHub, Evidence, PeerTestimony, Testimony};
 use crate::history::{Authority, History, Timespan};
 use crate::id::{Fingerprint, VantageId};
 use crate::observation::{CaId, Look, Met, Network, Observation, Outcome, PublicCa};
@@ -404,6 +404,33 @@ fn attack_whoever_holds_the_route_writes_a_record_too() {
 }
 
 #[test]
+fn evidence_that_is_begun_anew_keeps_nothing() {
+    let fresh = || evidence_from(MINE.at(HERE), &[], 0);
+    let mut used = evidence_from(OTHER.at(HERE), &times(3, sees(MINE)), 5);
+    used.ask_notary(vantage(7));
+    used.ask_hub(AskedHub { vantage: vantage(8), replies: 3 });
+    used.add_peer(PeerTestimony { hub: vantage(8), testimony: sees(MINE).0, network: "n".into(), edge: "e".into() });
+    let (mut asked, mut views) = (Vec::new(), Vec::new());
+    let before = used.restart(fresh().local().clone(), fresh().started(), &mut asked, &mut views);
+    assert_eq!(used, fresh());
+    assert_eq!((before.now, asked.len(), views.len()), (OTHER.at(HERE), 5, 3));
+}
+
+/// Everybody is hijacked by somebody with a certificate of the site's own CA, and the owner publishes his key: that warns at
+/// once, and blocks when it has stood for a day.
+#[test]
+fn attack_an_owner_pulls_the_brake() {
+    let tlsa: Tlsa = format!("3 1 1 {}", print(MINE.key)).parse().unwrap();
+    for (before, rule, decision) in
+        [(HOUR, Rule::Unexplained, Undecided), (30 * HOUR, Rule::UnauthorisedCa, Distrusted)]
+    {
+        let hijacked = sees(SIBLING).remembers(MINE, 400 * DAY, 2 * DAY).had_record(&[], 400 * DAY, before);
+        let read = hijacked.with(|view| view.look.dns.tlsa = Some(vec![tlsa.clone()]));
+        expect(SIBLING, times(5, read), rule, decision);
+    }
+}
+
+#[test]
 fn attack_two_glimpses_three_days_apart_are_not_held() {
     let glimpsed = sees(OTHER)
         .remembers(MINE, 400 * DAY, HOUR)
@@ -706,7 +733,7 @@ fn every_condition_changes_some_conclusion() {
     let policy = Policy::default();
     let mut try_on = |evidence: &Evidence| {
         let whole = policy.conclude(evidence, NOW);
-        unseen.retain(|condition| policy.conclude_without(*condition, evidence, NOW) == whole);
+        unseen.retain(|condition| policy.conclude_varied(Variation::Without(*condition), evidence, NOW) == whole);
         unseen.clone()
     };
     // What the generated worlds have not: most in one of two regions, a record that names a key, and a network in which

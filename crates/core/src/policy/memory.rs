@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::condition::{Condition, Conditions};
 use crate::evidence::Testimony;
 use crate::history::{CONTINUITY, Timespan};
@@ -17,7 +19,8 @@ pub(super) const LONG: Duration = Duration::from_secs(72 * 3600);
 pub(super) const FADED: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) struct Memory<'a> {
-    spans: Vec<&'a Timespan>,
+    /// In the order of first sight.
+    spans: SmallVec<[&'a Timespan; 16]>,
     conditions: Conditions,
     now: Timestamp,
 }
@@ -25,8 +28,12 @@ pub(super) struct Memory<'a> {
 impl<'a> Memory<'a> {
     pub(super) fn of(view: &'a Testimony, conditions: Conditions, started: Timestamp, now: Timestamp) -> Self {
         let before = |span: &&Timespan| conditions.needs(Condition::MemoryBeforeCheck, span.first_seen < started);
-        let mut spans: Vec<_> = view.history.spans.iter().filter(|span| span.proved).filter(before).collect();
-        spans.sort_by_key(|span| span.first_seen);
+        let mut spans: SmallVec<[&Timespan; 16]> =
+            view.history.spans.iter().filter(|span| span.proved).filter(before).collect();
+        // They are in order already, unless a vantage point tells them in another.
+        if !spans.is_sorted_by_key(|span| span.first_seen) {
+            spans.sort_by_key(|span| span.first_seen);
+        }
         Self { spans, conditions, now }
     }
 
@@ -67,7 +74,7 @@ impl<'a> Memory<'a> {
         let mut runs = self.runs(|span| span.ca_id == *ca);
         runs.any(|run| {
             let from_the_beginning = Some(run.first) == self.begins();
-            on.needs(Condition::KnownAfterDays, run.held() >= LONG)
+            on.needs(Condition::KnownAfterDays, run.held() >= on.known_after)
                 || on.allows(Condition::KnownFromTheBeginning, from_the_beginning)
         })
     }

@@ -26,7 +26,7 @@ use crate::verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
 
 use condition::Conditions;
 
-pub use condition::Condition;
+pub use condition::{Condition, Variation};
 pub use mpic::least_asked;
 pub(crate) use mpic::quorum_slack;
 
@@ -123,12 +123,12 @@ impl Policy {
         }
     }
 
-    /// What the default policy would conclude without one of its conditions: for simulations that ask what it is good
-    /// for. Policies other than `evidence` have none of them.
-    pub fn conclude_without(&self, condition: Condition, evidence: &Evidence, now: Timestamp) -> (Decision, Rule) {
+    /// What the default policy would conclude with one thing put otherwise: for simulations that ask what it is good for.
+    /// Policies other than `evidence` have no such thing.
+    pub fn conclude_varied(&self, variation: Variation, evidence: &Evidence, now: Timestamp) -> (Decision, Rule) {
         match self {
             Policy::Evidence { accept_private } => {
-                let conditions = Conditions::without(condition);
+                let conditions = Conditions::varied(variation);
                 let aligned = host_keys::aligned(evidence);
                 evidence::conclude(&hubs::counted(&aligned, false, &[]), *accept_private, conditions, now)
             }
@@ -201,7 +201,7 @@ pub struct Share(f64);
 pub struct BadShare(String);
 
 impl Share {
-    const HALF: Share = Share(0.5);
+    pub(crate) const HALF: Share = Share(0.5);
     const THREE_QUARTERS: Share = Share(0.75);
 
     /// A share.

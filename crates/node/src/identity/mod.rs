@@ -11,6 +11,7 @@
 mod certificates;
 mod files;
 mod keys;
+mod publisher;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -31,6 +32,7 @@ use certificates::Term;
 pub(crate) use files::{make_private_dir, read_private, replace};
 use keys::CaSigner;
 pub(crate) use keys::StatementSigner;
+pub use publisher::Publisher;
 
 const CA_KEY: &str = "ca.key.pem";
 const CA: &str = "ca.pem";
@@ -95,6 +97,37 @@ pub(crate) struct Identity {
     server: RwLock<Server>,
 }
 
+/// The two keys that make statements, and the certificate of the first.
+struct Keys {
+    vantage: VantageId,
+    ca_key: PrivatePkcs8KeyDer<'static>,
+    ca_pem: String,
+    ca: CertificateDer<'static>,
+    ca_signer: CaSigner,
+    statement: StatementSigner,
+}
+
+impl Keys {
+    fn load(dir: &Path) -> Result<Self, IdentityError> {
+        files::check_private(dir)?;
+        let ca_key = read_key(&dir.join(CA_KEY))?;
+        let ca_pem = read_text(&dir.join(CA))?;
+        let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes())
+            .map_err(|_| form(dir, CA, "it holds no certificate in PEM"))?;
+        let vantage = parallax_proto::vantage_id(&AwsLc, &ca).map_err(|error| form(dir, CA, error))?;
+        let ca_signer = CaSigner::from_pkcs8(ca_key.secret_pkcs8_der())
+            .ok_or_else(|| form(dir, CA_KEY, "it holds no P-256 key in PKCS#8"))?;
+        let spki = ca_signer.subject_public_key_info()?;
+        if VantageId::from_bytes(parallax_core::Suite::sha256(&AwsLc, &spki)) != vantage {
+            return Err(form(dir, CA, "it is not the certificate of the key in ca.key.pem"));
+        }
+        let statement_key = read_key(&dir.join(STATEMENT_KEY))?;
+        let statement = StatementSigner::from_pkcs8(statement_key.secret_pkcs8_der())
+            .ok_or_else(|| form(dir, STATEMENT_KEY, "it holds no Ed25519 key in PKCS#8"))?;
+        Ok(Self { vantage, ca_key, ca_pem, ca, ca_signer, statement })
+    }
+}
+
 #[derive(Clone)]
 struct Server {
     key: Arc<CertifiedKey>,
@@ -121,22 +154,8 @@ impl Identity {
     }
 
     fn load(dir: PathBuf, terms: &ServerTerms, now: Timestamp) -> Result<Self, IdentityError> {
-        files::check_private(&dir)?;
-        let ca_key = read_key(&dir.join(CA_KEY))?;
-        let ca_pem = read_text(&dir.join(CA))?;
-        let ca = CertificateDer::from_pem_slice(ca_pem.as_bytes())
-            .map_err(|_| form(&dir, CA, "it holds no certificate in PEM"))?;
-        let vantage = parallax_proto::vantage_id(&AwsLc, &ca).map_err(|error| form(&dir, CA, error))?;
-        let ca_signer = CaSigner::from_pkcs8(ca_key.secret_pkcs8_der())
-            .ok_or_else(|| form(&dir, CA_KEY, "it holds no P-256 key in PKCS#8"))?;
-        let spki = ca_signer.subject_public_key_info()?;
-        if VantageId::from_bytes(parallax_core::Suite::sha256(&AwsLc, &spki)) != vantage {
-            return Err(form(&dir, CA, "it is not the certificate of the key in ca.key.pem"));
-        }
+        let Keys { vantage, ca_key, ca_pem, ca, ca_signer, statement } = Keys::load(&dir)?;
         let issuer = Issuer::from_ca_cert_der(&ca, KeyPair::try_from(&ca_key)?)?;
-        let statement_key = read_key(&dir.join(STATEMENT_KEY))?;
-        let statement = StatementSigner::from_pkcs8(statement_key.secret_pkcs8_der())
-            .ok_or_else(|| form(&dir, STATEMENT_KEY, "it holds no Ed25519 key in PKCS#8"))?;
         let server = RwLock::new(open_server(&dir, &ca, &issuer, terms, now)?);
         Ok(Self { dir, vantage, ca_pem, ca, ca_signer, issuer, statement, server })
     }

@@ -86,7 +86,7 @@ async fn exchange(stream: UnixStream, path: &str, body: Vec<u8>) -> Result<(bool
     let request: Request<Full<Bytes>> = Request::post(path)
         .header(header::HOST, "operator")
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::from(body))
+        .body(Full::<bytes::Bytes>::from(body))
         .map_err(|error| error.to_string())?;
     let response = sender.send_request(request).await.map_err(said)?;
     let done = response.status().is_success();

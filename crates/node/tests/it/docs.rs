@@ -28,6 +28,10 @@ fn every_metric_is_in_the_operator_s_table() {
         metrics::SCAN_DUE,
         metrics::MIRROR_ACTIONS,
         metrics::MIRRORS,
+        metrics::CHANNELS_OPEN,
+        metrics::CHANNEL_CREATIONS,
+        metrics::CHANNEL_MESSAGES,
+        metrics::CHANNEL_PUSHES,
         metrics::STORE_TRANSACTIONS,
         metrics::STORE_SECONDS,
     ] {

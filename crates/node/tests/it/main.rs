@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 mod api;
+mod channels;
 mod dns;
 mod docs;
 mod legacy;

@@ -269,3 +269,22 @@ async fn settings_that_can_not_be_are_named() {
     let refused = Node::start(parallax_node::NodeSettings { mirror, ..settings(data.path()) }).await.unwrap_err();
     assert!(refused.to_string().starts_with("mirror.patience"), "{refused}");
 }
+
+#[tokio::test]
+async fn row_3_a_node_hands_out_the_bootstrap_file_in_its_data_directory() {
+    let data = tempfile::tempdir().unwrap();
+    let node = Node::start(settings(data.path())).await.unwrap();
+    let fetch = async || asked(&node).fetch("/v1/bootstrap", 4096, deadline()).await;
+    let missing = fetch().await.unwrap_err().to_string();
+    assert!(missing.contains("publishes no bootstrap file"), "{missing}");
+    std::fs::write(data.path().join(parallax_node::BOOTSTRAP), "{}").unwrap();
+    let found = async {
+        loop {
+            if let Ok(found) = fetch().await {
+                return found.body;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert_eq!(tokio::time::timeout(PATIENCE, found).await.unwrap(), "{}");
+}

@@ -33,7 +33,7 @@ pub(crate) struct CheckArgs {
     #[arg(long)]
     pub(crate) mx: bool,
 
-    /// Ask this vantage point, https://HOST:PORT#ID, instead of the listed ones (repeatable)
+    /// Ask this vantage point, https://HOST:PORT#ID, or the peers of a hub, hub+https://HOST:PORT#ID, instead of the listed ones or mirrors (repeatable)
     #[arg(long, value_name = "URL")]
     pub(crate) vantage: Vec<String>,
 
@@ -41,7 +41,7 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "NAME")]
     policy: Option<String>,
 
-    /// Ask only this many of the vantage points, drawn at random
+    /// Ask only this many of the vantage points, drawn at random, and hubs for as many peers' views
     #[arg(long, value_name = "N")]
     replies: Option<String>,
 
@@ -65,6 +65,10 @@ pub(crate) struct CheckArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     accept_private: Option<String>,
 
+    /// Tell hubs private names and addresses too: for labs and intranets
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_private: Option<String>,
+
     #[command(flatten)]
     look: LookArgs,
 
@@ -75,6 +79,10 @@ pub(crate) struct CheckArgs {
     /// Believe the vantage id that is met where --vantage names none, and say so
     #[arg(long)]
     pub(crate) trust_first: bool,
+
+    /// Do not tell mirrors of the federation what the others answered
+    #[arg(long)]
+    no_reports: bool,
 
     /// Wait for every answer, so that the rule does not depend on who was first
     #[arg(long)]
@@ -101,7 +109,9 @@ impl CheckArgs {
             (&settings::TIMEOUT, &self.timeout),
             (&settings::MAX_AGE, &self.max_age),
             (&settings::ACCEPT_PRIVATE, &self.accept_private),
+            (&settings::TELL_PRIVATE, &self.allow_private),
         ]);
-        [own, self.look.flags()].concat()
+        let reports = self.no_reports.then(|| (&settings::MIRROR_REPORTS, "false".to_owned()));
+        [own, self.look.flags(), reports.into_iter().collect()].concat()
     }
 }

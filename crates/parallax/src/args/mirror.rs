@@ -1,13 +1,19 @@
 //! `mirror`: the federation.
 
+mod client;
+
 use clap::{Args, Subcommand};
+
+pub(crate) use client::{MirrorBootstrapArgs, MirrorPublishArgs, MirrorRefreshArgs};
 
 use super::{DataArgs, flags};
 use crate::settings::{self, Flag};
 
 /// What is below `mirror`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  parallax mirror join https://192.0.2.7:8443#27f0…")]
+#[command(
+    after_help = "Examples:\n  parallax mirror bootstrap mirrors.boot#27f0…\n  parallax mirror join https://192.0.2.7:8443#27f0…"
+)]
 pub(crate) struct MirrorArgs {
     #[command(subcommand)]
     pub(crate) command: MirrorCommand,
@@ -15,12 +21,18 @@ pub(crate) struct MirrorArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum MirrorCommand {
+    /// Get to know mirrors from a bootstrap file, for `check` to ask
+    Bootstrap(MirrorBootstrapArgs),
+    /// Ask the known mirrors for their lists again
+    Refresh(MirrorRefreshArgs),
     /// Have your running node join the federation through a mirror
     Join(MirrorJoinArgs),
-    /// Show the mirrors that your node, or another one, knows
+    /// Show the mirrors that you know, or that a node knows
     List(MirrorListArgs),
     /// Show what other mirrors think of your node, and why
     Status(MirrorStatusArgs),
+    /// Make or sign a bootstrap file with your node's identity
+    Publish(MirrorPublishArgs),
     /// Have a mirror removed from your running node's list
     Remove(MirrorRemoveArgs),
 }
@@ -57,15 +69,26 @@ pub(crate) struct MirrorJoinArgs {
     pub(crate) own: OwnNodeArgs,
 }
 
+const AFTER_LIST: &str = "\
+Without a node it is your own list, from which `parallax check` draws.
+
+Examples:
+  parallax mirror list
+  parallax mirror list --here --status active";
+
 /// What `mirror list` is told.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  parallax mirror list --status active")]
+#[command(after_help = AFTER_LIST)]
 pub(crate) struct MirrorListArgs {
-    /// Another node, https://HOST:PORT#ID, instead of your own
-    #[arg(value_name = "URL#ID", conflicts_with = "node")]
+    /// The list of this node, https://HOST:PORT#ID
+    #[arg(value_name = "URL#ID", conflicts_with_all = ["node", "here"])]
     pub(crate) of: Option<String>,
 
-    /// Only candidate, active, inactive or gone ones
+    /// The list of your own node, where the configuration says that it listens
+    #[arg(long)]
+    pub(crate) here: bool,
+
+    /// Only candidate, active, inactive or gone ones of a node's list
     #[arg(long, value_name = "STATUS", value_parser = ["candidate", "active", "inactive", "gone"], hide_possible_values = true)]
     pub(crate) status: Option<String>,
 

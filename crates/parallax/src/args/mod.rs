@@ -5,8 +5,10 @@ mod ca_auth;
 mod check;
 mod demo;
 mod history;
+mod key;
 mod mirror;
 mod observe;
+mod peer;
 mod resolve;
 mod scan;
 mod serve;
@@ -29,18 +31,23 @@ use crate::settings::{self, Flag, Key};
 pub(crate) use accept::{AcceptArgs, AcceptCommand, AcceptListArgs, AcceptRemoveArgs};
 pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
-pub(crate) use demo::DemoArgs;
+pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
 pub(crate) use history::HistoryArgs;
+pub(crate) use key::{
+    CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
+};
 pub(crate) use mirror::{
-    MirrorArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorRemoveArgs, MirrorStatusArgs, OwnNodeArgs,
+    MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,
+    MirrorRefreshArgs, MirrorRemoveArgs, MirrorStatusArgs, OwnNodeArgs,
 };
 pub(crate) use observe::ObserveArgs;
+pub(crate) use peer::PeerArgs;
 pub(crate) use resolve::ResolveArgs;
 pub(crate) use scan::ScanArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use services::{ServicesArgs, ServicesCommand, ServicesListArgs};
 pub(crate) use shell::ShellArgs;
-pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimWorldsArgs};
+pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimTrustArgs, SimWorldsArgs};
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
@@ -88,12 +95,18 @@ pub(crate) enum Command {
     CaAuth(CaAuthArgs),
     /// Run a node: a vantage point that others can ask
     Serve(ServeArgs),
+    /// Be a peer: look for others, through a hub
+    Peer(PeerArgs),
     /// See it work: a network on this machine, attackers and vantage points
     Demo(DemoArgs),
     /// Keep the list of vantage points that `check` asks (vantages.toml)
     Vantage(VantageArgs),
-    /// Take part in the federation of mirrors with your node
+    /// The federation of mirrors: ask it, or take part with your node
     Mirror(MirrorArgs),
+    /// Make keys, and say which may open channels at your node
+    Key(KeyArgs),
+    /// Ask a node for something over a channel
+    Call(CallArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),
     /// List, add and remove the services that a node remembers

@@ -13,6 +13,7 @@ to standard error, as in RUST_LOG: error, warn, info (the default), debug.
 
 Examples:
   parallax serve --region eu-west
+  parallax serve --role hub
   parallax serve --listen 127.0.0.1:0 --listen-tls 127.0.0.1:0 --data /tmp/a \\
     --allow-private";
 
@@ -56,9 +57,17 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_private: Option<String>,
 
+    /// Be this too, besides a notary and a mirror: hub (repeatable)
+    #[arg(long, value_name = "ROLE")]
+    role: Vec<String>,
+
     /// Look at every known service once in this time, such as 12h [default: never]
     #[arg(long, value_name = "TIME")]
     scan_every: Option<String>,
+
+    /// Serve channels on this message queue too, such as nats://127.0.0.1:4222
+    #[arg(long, value_name = "URL")]
+    bus: Option<String>,
 
     #[command(flatten)]
     look: LookArgs,
@@ -77,7 +86,9 @@ impl ServeArgs {
             (&settings::DOMAIN, &self.domain),
             (&settings::LEGACY, &self.legacy),
             (&settings::ALLOW_PRIVATE, &self.allow_private),
+            (&settings::ROLES, &(!self.role.is_empty()).then(|| self.role.join(","))),
             (&settings::SCAN_EVERY, &self.scan_every),
+            (&settings::BUS, &self.bus),
         ]);
         [own, self.look.flags()].concat()
     }

@@ -50,6 +50,10 @@ pub(crate) struct ShellArgs {
     #[arg(long, value_name = "on|off")]
     history: Option<String>,
 
+    /// Tell hubs private names and addresses too, and look at them as a peer: for labs and intranets
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    allow_private: Option<String>,
+
     #[command(flatten)]
     look: LookArgs,
 
@@ -72,6 +76,7 @@ impl ShellArgs {
             (&settings::MIN_VIEWS, &self.min_views),
             (&settings::MAX_AGE, &self.max_age),
             (&settings::SHELL_HISTORY, &self.history),
+            (&settings::TELL_PRIVATE, &self.allow_private),
             (&settings::TIMEOUT, &self.timeout),
         ]);
         [own, self.look.flags()].concat()

@@ -9,7 +9,9 @@ use parallax_sim::worlds::MAX_ASKED;
 
 /// What is below `sim`.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  parallax sim worlds\n  parallax sim mirrors --nodes 200 --days 7")]
+#[command(
+    after_help = "Examples:\n  parallax sim worlds\n  parallax sim mirrors --nodes 200 --days 7\n  parallax sim trust --attack-edges 25"
+)]
 pub(crate) struct SimArgs {
     #[command(subcommand)]
     pub(crate) command: SimCommand,
@@ -21,6 +23,8 @@ pub(crate) enum SimCommand {
     Worlds(SimWorldsArgs),
     /// A federation of mirrors with liars, day by day
     Mirrors(SimMirrorsArgs),
+    /// People who trust one another, and a crowd of false identities
+    Trust(SimTrustArgs),
 }
 
 const AFTER_WORLDS: &str = "\
@@ -76,7 +80,7 @@ pub(crate) struct SimWorldsArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) topology: Option<PathBuf>,
 
-    /// Also judge without each part of the policy `evidence`
+    /// Also judge without each part of the policy `evidence`, and with other thresholds
     #[arg(long)]
     pub(crate) ablate: bool,
 
@@ -92,8 +96,12 @@ pub(crate) struct SimWorldsArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) svg: Option<PathBuf>,
 
+    /// Draw what other thresholds of the policy `evidence` win and lose into this file
+    #[arg(long, value_name = "FILE", requires = "ablate", value_hint = ValueHint::FilePath)]
+    pub(crate) trade_off: Option<PathBuf>,
+
     /// Print the world, to be changed and given to --world, and judge nothing
-    #[arg(long, conflicts_with_all = ["json", "report", "svg", "ablate"])]
+    #[arg(long, conflicts_with_all = ["json", "report", "svg", "ablate", "trade_off"])]
     pub(crate) print_world: bool,
 }
 
@@ -140,4 +148,72 @@ pub(crate) struct SimMirrorsArgs {
     /// Draw the days into this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) svg: Option<PathBuf>,
+}
+
+const AFTER_TRUST: &str = "\
+Draws societies of honest users and crowds of false identities that lie
+together, with a few edges of trust between the two. Every honest user asks for
+views, which are chosen and counted in three ways: at random among all; at
+random among those whose advertisement reaches the user; dealt over the user's
+edges, each with an equal share. Then users with ten edges ask, of which more
+and more lead to the attacker. Graph, routes and vote are those that nodes and
+clients run.
+
+OUTVOTED: an honest site is not confirmed. DECEIVED: an attacker's key is. TOO
+FEW: fewer than 3 edges or 2 networks answered, so the vote says nothing.
+Figures have 95 % intervals (Wilson). The same seed gives the same figures.
+
+Exit status:
+  0  simulated
+  1  an invariant broke (a bug: please report it)
+  2  wrong use
+
+Examples:
+  parallax sim trust --honest 1000 --sybils 1000 --attack-edges 25 --seed 1
+  parallax sim trust --attack-edges 10 --attack-edges 100 --threshold 0.5";
+
+/// Flags of `sim trust`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_TRUST)]
+pub(crate) struct SimTrustArgs {
+    /// How many honest users there are: 50 to 100000
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) honest: u32,
+
+    /// How many false identities there are: 1 to 100000
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    pub(crate) sybils: u32,
+
+    /// How many edges lead from honest users to false identities (repeatable)
+    #[arg(long, value_name = "N", default_values_t = [10, 25, 100])]
+    pub(crate) attack_edges: Vec<u32>,
+
+    /// How many edges a user has, on average: 4 to 40
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) degree: u32,
+
+    /// How many views a user asks for: 1 to 100
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) views: u32,
+
+    /// The share that must agree, inclusively: 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.7)]
+    pub(crate) threshold: f64,
+
+    /// Let the crowd flood: all its advertisements come out of every attack
+    /// edge, as where no node enforces the routes
+    #[arg(long)]
+    pub(crate) unbound: bool,
+
+    /// How many societies are drawn for each row: 1 to 1000
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) societies: u32,
+
+    /// Where chance begins
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Print JSON: all figures
+    #[arg(long)]
+    pub(crate) json: bool,
 }

@@ -4,21 +4,22 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parallax_client::{
-    Checker, CheckerBuilder, Deadline, Missing, NodeVantage, OldNotary, Report, ReportedNotary, ReportedView,
-    VantageName, VantageUrl,
+    Checker, CheckerBuilder, Deadline, HubVantage, Missing, NodeVantage, OldNotary, Report, ReportedHub,
+    ReportedNotary, ReportedView, VantageName, VantageUrl,
 };
 use parallax_core::{Decision, DnsName, ServiceId};
 
+use super::federation::Federated;
 use super::{block_on, looking, mail, many, notaries, settings};
 use crate::accepted::AcceptedList;
 use crate::args::CheckArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT, UNDECIDED};
 use crate::kept::Kept as _;
-use crate::output::{self, Shown, ShownFailure, ShownNotary, ShownView};
+use crate::output::{self, Shown, ShownFailure, ShownHub, ShownKey, ShownNotary, ShownView};
 use crate::settings::{CheckSettings, RootsChoice, Settings};
 use crate::vantages::{NotaryEntry, Vantages, Which};
-use crate::{logs, progress};
+use crate::{logs, own_keys, progress};
 
 /// Runs the command.
 pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure> {
@@ -28,13 +29,18 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
     let rule = rule(&subject, &settings)?;
     logs::start("error")?;
     block_on(async {
-        let checker = checker(args.trust_first, names, &settings).await?.wait_for_all(args.wait_for_all).build();
+        let Ready { builder, federated, .. } = ready(args.trust_first, names, &settings).await?;
+        let checker = builder.wait_for_all(args.wait_for_all).build();
         let ruled = under(&checker, rule);
-        match subject {
+        let status = match subject {
             Subject::One(service) => one(args, &ruled, &service).await,
             Subject::Mail(domain, port) => mail::run(args, &ruled, &domain, port).await,
             Subject::Many => many::run(args, &checker, &settings).await,
+        };
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
         }
+        status
     })
 }
 
@@ -50,6 +56,14 @@ fn rule<'a>(subject: &Subject, settings: &'a Settings) -> Result<&'a CheckSettin
 /// The checker under the rule of whatever is checked.
 pub(super) fn under(checker: &Checker, rule: &CheckSettings) -> Checker {
     checker.under(rule.policy.clone(), rule.replies)
+}
+
+/// What checks, and whom it draws from where nobody else is asked.
+pub(super) struct Ready {
+    pub(super) builder: CheckerBuilder,
+    /// The hubs whose peers it asks, pinned.
+    pub(super) hubs: Vec<VantageUrl>,
+    pub(super) federated: Option<Federated>,
 }
 
 /// What is to be checked.
@@ -80,6 +94,12 @@ async fn one(args: &CheckArgs, checker: &Checker, service: &ServiceId) -> Result
 
 /// Where the user's own word outweighs a distrust, that is said beside the verdict, whatever form it is printed in.
 pub(super) fn warn_of_own_word(report: &Report) {
+    if report.mirrors.as_ref().is_some_and(|mirrors| mirrors.is_private) {
+        output::say(&format!(
+            "{} is not the public's: strangers are not asked about it; name a vantage point of your own network with --vantage",
+            report.service()
+        ));
+    }
     let Some(touched) = report.own_word.as_ref().filter(|touched| touched.holds) else { return };
     if touched.without.decision == Decision::Distrusted {
         output::say(&format!(
@@ -103,12 +123,8 @@ pub(super) fn parse_names(given: &[String]) -> Result<Vec<VantageName>, Failure>
     given.iter().map(|text| text.parse().map_err(Failure::usage)).collect()
 }
 
-/// What will ask these vantage points, or those of the list.
-pub(super) async fn checker(
-    trust_first: bool,
-    names: Vec<VantageName>,
-    settings: &Settings,
-) -> Result<CheckerBuilder, Failure> {
+/// What will ask these vantage points, or those of the list, or else mirrors of the federation.
+pub(super) async fn ready(trust_first: bool, names: Vec<VantageName>, settings: &Settings) -> Result<Ready, Failure> {
     let prober = looking::prober(&settings.look, settings.check.timeout)?;
     let accepted = AcceptedList::read(&settings.accepted_file()).map_err(Failure::usage)?;
     let mut builder = Checker::builder(prober)
@@ -116,36 +132,80 @@ pub(super) async fn checker(
         .timeout(settings.check.timeout)
         .max_age(settings.check.max_age)
         .own_word(accepted.own_word())
+        .tell_private(settings.check.tell_private)
         .public_roots(settings.look.roots != RootsChoice::None);
     if let Some(replies) = settings.check.replies {
         builder = builder.replies(replies);
     }
     let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
-    let (urls, notaries) = chosen(names, &list)?;
+    let Chosen { urls, hubs, notaries } = chosen(names, &list)?;
+    let mut federated = None;
+    if urls.is_empty() && hubs.is_empty() && notaries.is_empty() {
+        federated = Federated::load(settings)?;
+    }
+    if let Some(federated) = &federated {
+        builder = builder.federation(federated.federation());
+    }
     for vantage in vantages(trust_first, urls, &list, settings).await? {
         builder = builder.vantage(Arc::new(vantage));
     }
-    Ok(notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary)))
+    let hubs = pinned_hubs(trust_first, hubs, &list, settings).await?;
+    for hub in &hubs {
+        let key = own_keys::read_or_make(&settings.key_file())?;
+        builder = builder.hub(Arc::new(HubVantage::new(hub.clone(), key).map_err(Failure::usage)?));
+    }
+    builder = notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary));
+    Ok(Ready { builder, hubs, federated })
 }
 
-/// The vantage points that were named, else those of the list: nodes, and old notaries.
-fn chosen(names: Vec<VantageName>, list: &Vantages) -> Result<(Vec<VantageUrl>, Vec<OldNotary>), Failure> {
+/// Whom to ask.
+struct Chosen {
+    urls: Vec<VantageUrl>,
+    hubs: Vec<VantageUrl>,
+    notaries: Vec<OldNotary>,
+}
+
+/// The vantage points that were named, else those of the list.
+fn chosen(names: Vec<VantageName>, list: &Vantages) -> Result<Chosen, Failure> {
     let listed = |entry: &NotaryEntry| entry.notary().map_err(Failure::usage);
     if names.is_empty() {
-        let urls = list.entries.iter().map(|entry| entry.url.clone()).collect();
-        return Ok((urls, list.notaries.iter().map(listed).collect::<Result<_, _>>()?));
+        return Ok(Chosen {
+            urls: list.entries.iter().map(|entry| entry.url.clone()).collect(),
+            hubs: list.hubs.iter().map(|entry| entry.url.clone()).collect(),
+            notaries: list.notaries.iter().map(listed).collect::<Result<_, _>>()?,
+        });
     }
-    let (mut urls, mut chosen) = (Vec::new(), Vec::new());
+    let mut chosen = Chosen { urls: Vec::new(), hubs: Vec::new(), notaries: Vec::new() };
     for name in names {
         match name {
-            VantageName::Node(url) => urls.push(url),
+            VantageName::Node(url) => chosen.urls.push(url),
+            VantageName::Hub(url) => chosen.hubs.push(url),
             VantageName::Notary { address, key_file } => {
                 let known = list.notaries.iter().find(|entry| entry.address == address && key_file.is_none());
-                chosen.push(known.map_or_else(|| notaries::with_key(address.clone(), key_file.as_deref()), listed)?);
+                let notary = known.map_or_else(|| notaries::with_key(address.clone(), key_file.as_deref()), listed)?;
+                chosen.notaries.push(notary);
             }
         }
     }
-    Ok((urls, chosen))
+    Ok(chosen)
+}
+
+/// The hubs, each with its pin; they are asked under the user's own key, which is made at first use.
+async fn pinned_hubs(
+    trust_first: bool,
+    hubs: Vec<VantageUrl>,
+    list: &Vantages,
+    settings: &Settings,
+) -> Result<Vec<VantageUrl>, Failure> {
+    let mut found = Vec::new();
+    for url in hubs {
+        let known = list.hubs.iter().find(|entry| entry.url.authority() == url.authority());
+        found.push(match (url.pin(), known) {
+            (None, Some(known)) => url.with_pin(known.vantage),
+            _ => pinned(trust_first, url, list, settings).await?,
+        });
+    }
+    Ok(found)
 }
 
 async fn vantages(
@@ -196,9 +256,11 @@ pub(super) fn shown(report: &Report) -> Shown<'_> {
         local: report.evidence.local(),
         views: report.views.iter().map(shown_view).collect(),
         notaries: report.notaries.iter().map(shown_notary).collect(),
+        hubs: report.hubs.iter().map(|hub| shown_hub(report, hub)).collect(),
         dropped: report.dropped.iter().map(|one| failure(&one.label, &one.why)).collect(),
         missing: missing.iter().map(|one| failure(&one.label, &one.why)).collect(),
         not_needed: not_needed.iter().map(|one| one.label.clone()).collect(),
+        mirrors: report.mirrors.as_ref(),
         elapsed: report.elapsed,
     }
 }
@@ -217,6 +279,24 @@ fn shown_view(view: &ReportedView) -> ShownView<'_> {
 
 fn shown_notary(notary: &ReportedNotary) -> ShownNotary<'_> {
     ShownNotary { label: &notary.label, testimony: &notary.testimony }
+}
+
+/// What a hub's peers see, by key.
+fn shown_hub(report: &Report, hub: &ReportedHub) -> ShownHub {
+    let mut keys: Vec<ShownKey> = Vec::new();
+    let mut failed = 0;
+    for peer in report.peers.iter().filter(|peer| peer.hub == hub.hub) {
+        let Some(met) = peer.view.content().view().now.proved() else {
+            failed += 1;
+            continue;
+        };
+        match keys.iter_mut().find(|known| known.key == met.key) {
+            Some(known) => known.peers += 1,
+            None => keys.push(ShownKey { key: met.key, peers: 1, ca: output::ca_name(met) }),
+        }
+    }
+    keys.sort_by_key(|known| std::cmp::Reverse(known.peers));
+    ShownHub { label: hub.label.clone(), counts: hub.counts, ended: hub.ended_in_words(), keys, failed }
 }
 
 fn failure(label: &str, why: &Missing) -> ShownFailure {

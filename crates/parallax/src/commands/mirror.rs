@@ -1,4 +1,9 @@
-//! `parallax mirror`: a node and the federation.
+//! `parallax mirror`: a node and the federation, and a client and the federation.
+
+mod bootstrap;
+mod files;
+mod known;
+mod publish;
 
 use std::path::Path;
 use std::time::Duration;
@@ -28,6 +33,9 @@ const LARGEST_ACCOUNT: usize = 16 * 1024;
 /// Runs the command.
 pub(crate) fn run(args: &MirrorArgs, config: Option<&Path>) -> Result<u8, Failure> {
     match &args.command {
+        MirrorCommand::Bootstrap(args) => bootstrap::bootstrap(args, config),
+        MirrorCommand::Refresh(args) => bootstrap::refresh(args, config),
+        MirrorCommand::Publish(args) => publish::run(args, config),
         MirrorCommand::Join(args) => join(args, config),
         MirrorCommand::List(args) => list(args, config),
         MirrorCommand::Status(args) => status(args, config),
@@ -147,6 +155,14 @@ const LIST: [Column; 5] = [
 fn list(args: &MirrorListArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let settings = settings(config, &args.own.flags())?;
     logs::start("error")?;
+    if args.of.is_none() && args.own.node.is_none() && !args.here {
+        return match &args.status {
+            None => known::show(&settings, args.json),
+            Some(_) => Err(Failure::usage(
+                "--status is about a node's list; add --here for your own node's, --node URL, or name the node's URL#ID",
+            )),
+        };
+    }
     let wanted = args.status.as_deref().and_then(|text| serde_json::from_value(text.into()).ok());
     let mirrors = block_on(async {
         let asked = match &args.of {

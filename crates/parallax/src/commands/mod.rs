@@ -2,12 +2,15 @@
 
 pub(crate) mod accept;
 pub(crate) mod ca_auth;
+pub(crate) mod call;
 pub(crate) mod check;
 pub(crate) mod config;
 pub(crate) mod demo;
 pub(crate) mod export;
+mod federation;
 pub(crate) mod history;
 pub(crate) mod import;
+pub(crate) mod key;
 mod looking;
 mod mail;
 mod many;
@@ -16,6 +19,7 @@ mod mirror_remove;
 mod notaries;
 pub(crate) mod observe;
 pub(crate) mod packaging;
+pub(crate) mod peer;
 pub(crate) mod resolve;
 pub(crate) mod scan;
 pub(crate) mod serve;

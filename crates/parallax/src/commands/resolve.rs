@@ -19,14 +19,17 @@ pub(crate) fn run(args: &ResolveArgs, config: Option<&Path>) -> Result<u8, Failu
     let rule = settings.check_of_one(name.as_str()).map_err(Failure::usage)?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(args.trust_first, names, &settings).await?.build();
-        let checker = check::under(&checker, rule);
+        let check::Ready { builder, federated, .. } = check::ready(args.trust_first, names, &settings).await?;
+        let checker = check::under(&builder.build(), rule);
         let asking = checker.resolve(&name, kind);
         let report = progress::waiting(format!("resolving {name} {kind}"), asking).await;
         if args.json {
             output::print_json(&report.to_json())?;
         } else if !args.quiet {
             output::print(&output::render_answers(&report))?;
+        }
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
         }
         Ok(check::status(report.verdict.decision))
     })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use parallax_core::plainly;
 use parallax_node::{Node, NodeError, NodeSettings};
 use parallax_probe::{ProbeSettings, TargetPolicy};
+use parallax_proto::hub::HubSettings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{looking, settings};
@@ -99,10 +100,19 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         domain: serve.domain.clone(),
         legacy: serve.legacy,
         scan_every: serve.scan_every,
+        bus: serve.bus.clone(),
         mirror: settings.mirror.clone(),
+        hub: serve.hub.then(|| hub_settings(serve)),
+        channel: settings.channel.clone(),
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
         ..NodeSettings::new(serve.data.clone())
     })
+}
+
+/// In a lab all peers are of one network.
+fn hub_settings(serve: &ServeSettings) -> HubSettings {
+    let default = HubSettings::default();
+    HubSettings { views_a_network: default.views_a_network.filter(|_| !serve.allow_private), ..default }
 }
 
 /// `--allow-private` lifts both bounds; ports that were listed stay a bound all the same.

@@ -18,10 +18,14 @@ pub(crate) fn run(args: &SshKnownHostsArgs, config: Option<&Path>) -> Result<u8,
     let rule = settings.check_of_one(&service.host().to_string()).map_err(Failure::usage)?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(false, names, &settings).await?.build();
-        let checker = check::under(&checker, rule);
+        let check::Ready { builder, federated, .. } = check::ready(false, names, &settings).await?;
+        let checker = check::under(&builder.build(), rule);
         let report = progress::waiting(format!("checking {service}"), checker.report(&service)).await;
-        tell(&args.host, &checker, &report)
+        let status = tell(&args.host, &checker, &report);
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
+        }
+        status
     })
 }
 

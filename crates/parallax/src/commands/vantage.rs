@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use parallax_client::{
-    Deadline, LARGEST_NOTARY_LIST, NOTARY_SCHEME, NoPin, NodeVantage, OldNotary, VantageName, VantageUrl,
+    Deadline, HUB_SCHEME, LARGEST_NOTARY_LIST, NOTARY_SCHEME, NoPin, NodeVantage, OldNotary, VantageName, VantageUrl,
     parse_notary_list,
 };
 use parallax_proto::Descriptor;
@@ -15,7 +15,7 @@ use crate::clock::now;
 use crate::failure::{DONE, Failure};
 use crate::kept::Kept as _;
 use crate::output::{self, Cell, Column, Cut, escape};
-use crate::vantages::{Added, Entry, NotaryEntry, Vantages, VantagesError, Which};
+use crate::vantages::{Added, Entry, HubEntry, NotaryEntry, Vantages, VantagesError, Which};
 use crate::{logs, progress};
 
 /// Runs the command.
@@ -29,8 +29,9 @@ pub(crate) fn run(args: &VantageArgs, config: Option<&Path>) -> Result<u8, Failu
 }
 
 fn add(args: &VantageAddArgs, config: Option<&Path>) -> Result<u8, Failure> {
-    let url: VantageUrl = match args.url.parse().map_err(Failure::usage)? {
-        VantageName::Node(url) => url,
+    let (url, is_hub): (VantageUrl, bool) = match args.url.parse().map_err(Failure::usage)? {
+        VantageName::Node(url) => (url, false),
+        VantageName::Hub(url) => (url, true),
         VantageName::Notary { address, key_file } => {
             let notary = notaries::with_key(address, key_file.as_deref())?;
             return list_notaries(&settings(config, &args.flags())?.vantages_file(), &[notary]);
@@ -47,8 +48,12 @@ fn add(args: &VantageAddArgs, config: Option<&Path>) -> Result<u8, Failure> {
         met.map_err(|why| Failure::not_done(format!("{url} was not added: {why}")))
     })?;
     let entry = Entry::new(&url, descriptor.content(), now());
-    let pinned = entry.url.clone();
-    let added = Vantages::change(&settings.vantages_file(), |list| list.add(entry)).map_err(refused)?;
+    let pinned = if is_hub { hub_url(&entry.url) } else { entry.url.to_string() };
+    let added = Vantages::change(&settings.vantages_file(), |list| match is_hub {
+        true => list.add_hub(HubEntry { url: entry.url, vantage: entry.vantage, added: entry.added }),
+        false => list.add(entry),
+    });
+    let added = added.map_err(refused)?;
     if url.pin().is_none() {
         output::say(&format!(
             "trusted on first sight: {} is what answered just now; compare it with what the node's operator says",
@@ -57,6 +62,12 @@ fn add(args: &VantageAddArgs, config: Option<&Path>) -> Result<u8, Failure> {
     }
     output::print(&format!("{} {pinned}{}\n", verb(added), about(descriptor.content())))?;
     Ok(DONE)
+}
+
+/// A hub's URL as it is named.
+fn hub_url(url: &VantageUrl) -> String {
+    let text = url.to_string();
+    text.strip_prefix("https://").map_or(text.clone(), |rest| format!("{HUB_SCHEME}{rest}"))
 }
 
 fn import(args: &VantageImportArgs, config: Option<&Path>) -> Result<u8, Failure> {
@@ -112,11 +123,12 @@ fn list(args: &VantageListArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let settings = settings(config, &[])?;
     let list = Vantages::read(&settings.vantages_file()).map_err(Failure::usage)?;
     if args.json {
-        output::print_json(&json!({ "vantages": list.entries, "notaries": list.notaries }))?;
-    } else if list.entries.is_empty() && list.notaries.is_empty() {
+        output::print_json(&json!({ "vantages": list.entries, "notaries": list.notaries, "hubs": list.hubs }))?;
+    } else if list.is_empty() {
         output::say(&format!("no vantage point is listed. {}", output::NO_VANTAGE));
     } else {
-        let rows: Vec<_> = list.entries.iter().map(row).chain(list.notaries.iter().map(notary_row)).collect();
+        let others = list.notaries.iter().map(notary_row).chain(list.hubs.iter().map(hub_row));
+        let rows: Vec<_> = list.entries.iter().map(row).chain(others).collect();
         output::print(&output::render_table(&COLUMNS, &rows))?;
     }
     Ok(DONE)
@@ -140,6 +152,12 @@ fn notary_row(entry: &NotaryEntry) -> Vec<Cell> {
     vec![Cell::new(address), Cell::new(entry.vantage.short()), none(), none(), Cell::new("(old notary)"), added]
 }
 
+fn hub_row(entry: &HubEntry) -> Vec<Cell> {
+    let (address, none) = (format!("{HUB_SCHEME}{}", entry.url.authority()), || Cell::new("-"));
+    let added = Cell::new(output::ago(now().since(entry.added)));
+    vec![Cell::new(address), Cell::new(entry.vantage.short()), none(), none(), Cell::new("(its peers)"), added]
+}
+
 fn remove(args: &VantageRemoveArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let which = match args.which.parse() {
         Ok(id) => Which::Id(id),
@@ -151,13 +169,15 @@ fn remove(args: &VantageRemoveArgs, config: Option<&Path>) -> Result<u8, Failure
         }
         Err(_) => match args.which.parse().map_err(Failure::usage)? {
             VantageName::Node(url) => Which::Url(url),
+            VantageName::Hub(url) => Which::Hub(url),
             VantageName::Notary { address, .. } => Which::Notary(address),
         },
     };
     let file = settings(config, &[])?.vantages_file();
-    let (removed, notaries) =
-        Vantages::change(&file, |list| Ok((list.remove(&which), list.remove_notary(&which)))).map_err(refused)?;
-    if removed.is_empty() && notaries.is_empty() {
+    let (removed, notaries, hubs) =
+        Vantages::change(&file, |list| Ok((list.remove(&which), list.remove_notary(&which), list.remove_hub(&which))))
+            .map_err(refused)?;
+    if removed.is_empty() && notaries.is_empty() && hubs.is_empty() {
         return Err(Failure::not_done(format!("{} is not in the list {}", args.which, file.display())));
     }
     for entry in removed {
@@ -165,6 +185,9 @@ fn remove(args: &VantageRemoveArgs, config: Option<&Path>) -> Result<u8, Failure
     }
     for entry in notaries {
         output::print(&format!("removed {NOTARY_SCHEME}{}\n", entry.address))?;
+    }
+    for entry in hubs {
+        output::print(&format!("removed {}\n", hub_url(&entry.url)))?;
     }
     Ok(DONE)
 }

@@ -4,7 +4,7 @@ use parallax_core::{Decision, Rule, Verdict};
 
 /// How to get a vantage point, for those who have none.
 pub(crate) const NO_VANTAGE: &str = "Add a vantage point with `parallax vantage add URL`, or name one with --vantage \
-URL. To have one of your own, run `parallax serve` on a machine in another network: it prints its id, and its URL is \
+URL; or ask mirrors of the federation: `parallax mirror bootstrap FILE#ID` gets to know them. To have one of your own, run `parallax serve` on a machine in another network: it prints its id, and its URL is \
 https://HOST:PORT#ID. Two in different regions are the least that can decide.";
 
 /// Where a server offers TLS to nobody.

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use parallax_client::AskedMirrors;
 use parallax_core::{
-    Agreement, CaId, Decision, History, Look, Met, NotaryTestimony, Observation, Rule, ServiceId, Starttls, Timestamp,
-    VantageId, Verdict, Word,
+    Agreement, CaId, Decision, Fingerprint, History, Look, Met, NotaryTestimony, Observation, Rule, ServiceId,
+    Starttls, Timestamp, VantageId, Verdict, Word,
 };
+
+use parallax_proto::hub::Counts;
 
 use super::advice::{NO_UPGRADE, advice};
 use super::escape::escape;
@@ -29,12 +32,16 @@ pub(crate) struct Shown<'a> {
     pub(crate) views: Vec<ShownView<'a>>,
     /// What old notaries told.
     pub(crate) notaries: Vec<ShownNotary<'a>>,
+    /// What the peers of hubs see.
+    pub(crate) hubs: Vec<ShownHub>,
     /// Who answered, but nothing that may count.
     pub(crate) dropped: Vec<ShownFailure>,
     /// Who did not answer.
     pub(crate) missing: Vec<ShownFailure>,
     /// Who was not waited for: the verdict stood without them.
     pub(crate) not_needed: Vec<String>,
+    /// Which mirrors of the federation were asked, where there was one to ask.
+    pub(crate) mirrors: Option<&'a AskedMirrors>,
     /// How long it took.
     pub(crate) elapsed: Duration,
 }
@@ -63,6 +70,32 @@ pub(crate) struct ShownNotary<'a> {
     pub(crate) label: &'a str,
     /// Its id and its timespans.
     pub(crate) testimony: &'a NotaryTestimony,
+}
+
+/// What the peers of one hub see.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownHub {
+    /// Where it answers.
+    pub(crate) label: String,
+    /// What it says it did.
+    pub(crate) counts: Counts,
+    /// Why it ended.
+    pub(crate) ended: &'static str,
+    /// The keys, that of the most first.
+    pub(crate) keys: Vec<ShownKey>,
+    /// Peers whose look failed.
+    pub(crate) failed: usize,
+}
+
+/// A key, and how many peers see it.
+#[derive(Clone, Debug)]
+pub(crate) struct ShownKey {
+    /// Which.
+    pub(crate) key: Fingerprint,
+    /// How many.
+    pub(crate) peers: usize,
+    /// Under which CA, harmless.
+    pub(crate) ca: String,
 }
 
 /// A vantage point whose view does not count.
@@ -97,6 +130,7 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
     if is_unproved(shown) {
         text.push_str(&wrap("", "? the server did not prove that it holds this key: shown, never counted"));
     }
+    push_hubs(&mut text, shown);
     push_host_keys(&mut text, shown);
     push_scts(&mut text, shown, now);
     push_failures(&mut text, "Answered, but not counted:", &shown.dropped);
@@ -106,9 +140,22 @@ pub(crate) fn render(shown: &Shown<'_>, now: Timestamp) -> String {
         text.push('\n');
         text.push_str(&wrap("", &format!("Not waited for, as the verdict stood without: {}", labels.join(", "))));
     }
+    push_mirrors(&mut text, shown);
     text.push('\n');
     text.push_str(&conclusion(shown));
     text
+}
+
+fn push_mirrors(text: &mut String, shown: &Shown<'_>) {
+    let Some(AskedMirrors { asked, disagreed, .. }) = shown.mirrors.filter(|mirrors| !mirrors.asked.is_empty()) else {
+        return;
+    };
+    let more = if *disagreed { " Their answers disagreed, so more than the first were asked." } else { "" };
+    text.push('\n');
+    text.push_str(&wrap(
+        "",
+        &format!("{} mirrors of the federation were asked, drawn for this service and day.{more}", asked.len()),
+    ));
 }
 
 /// One line for one of many: verdict, rule, service.
@@ -190,7 +237,7 @@ pub(super) fn why_no_key(look: &Observation) -> &'static str {
 }
 
 /// The CA in few letters: its organisation, or what is known instead. A host key has its kind there.
-pub(super) fn ca_name(met: &Met) -> String {
+pub(crate) fn ca_name(met: &Met) -> String {
     if let Some(host_key) = met.host_key() {
         return host_key.kind.to_string();
     }
@@ -229,6 +276,31 @@ pub(super) fn word(word: Word) -> Cell {
 fn is_unproved(shown: &Shown<'_>) -> bool {
     let looks = shown.views.iter().flat_map(|view| [Some(view.now), view.there]).flatten();
     looks.chain([&shown.local.now]).any(|look| look.met.as_ref().is_some_and(|met| !met.proved))
+}
+
+/// Keys that are shown of one hub; liars may bring a hundred.
+const MOST_KEYS: usize = 8;
+
+/// A line for each key that a hub's peers see.
+fn push_hubs(text: &mut String, shown: &Shown<'_>) {
+    let mine = shown.local.now.proved().map(|met| met.key);
+    for hub in &shown.hubs {
+        let (asked, cached) = (hub.counts.asked, hub.counts.cached);
+        let heading = format!("Peers behind {}: {asked} asked, {cached} remembered; {}", escape(&hub.label), hub.ended);
+        text.push('\n');
+        text.push_str(&wrap("", &heading));
+        for key in hub.keys.iter().take(MOST_KEYS) {
+            let whose = if mine == Some(key.key) { "your key" } else { "another key" };
+            text.push_str(&wrap("  ", &format!("{:>3} see {} {} ({whose})", key.peers, key.key.short(), key.ca)));
+        }
+        let others: usize = hub.keys.iter().skip(MOST_KEYS).map(|key| key.peers).sum();
+        if others > 0 {
+            text.push_str(&wrap("  ", &format!("{others:>3} see still other keys")));
+        }
+        if hub.failed > 0 {
+            text.push_str(&wrap("  ", &format!("{:>3} could not look", hub.failed)));
+        }
+    }
 }
 
 /// Every host key by itself: the table is about the first.

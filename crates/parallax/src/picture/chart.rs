@@ -57,7 +57,7 @@ pub(crate) fn render(chart: &Chart) -> String {
     for (number, panel) in chart.panels.iter().enumerate() {
         let x = MARGIN + BESIDE + (number % PANELS_A_ROW) as f64 * (PANEL + GAP);
         let y = TOP + (number / PANELS_A_ROW) as f64 * ROW;
-        let frame = Frame { x, y, most: most(chart) };
+        let frame = Frame { x, y, most: most(chart, |point| point.high), across: most(chart, |point| point.x) };
         frame.draw(&mut svg, chart, &panel.title);
         draw_curves(&mut svg, panel, &names, &frame);
     }
@@ -77,10 +77,10 @@ fn names(chart: &Chart) -> Vec<&str> {
     names
 }
 
-/// Where the axis that goes up ends, in percent: the same in all panels, so that they can be compared.
-fn most(chart: &Chart) -> f64 {
+/// Where an axis ends, in percent: the same in all panels, so that they can be compared.
+fn most(chart: &Chart, along: impl Fn(&Point) -> f64) -> f64 {
     let points = chart.panels.iter().flat_map(|panel| &panel.curves).flat_map(|curve| &curve.points);
-    let highest = points.map(|point| point.high).fold(0.0, f64::max);
+    let highest = points.map(along).fold(0.0, f64::max);
     [1.0, 2.0, 5.0, 10.0, 20.0, 50.0].into_iter().find(|most| highest <= *most).unwrap_or(100.0)
 }
 
@@ -88,14 +88,17 @@ fn most(chart: &Chart) -> f64 {
 struct Frame {
     x: f64,
     y: f64,
+    /// Where the axis that goes up ends.
     most: f64,
+    /// Where the one that goes to the right does.
+    across: f64,
 }
 
 impl Frame {
     const MARKS: usize = 5;
 
     fn right(&self, percent: f64) -> f64 {
-        self.x + percent.clamp(0.0, 100.0) / 100.0 * PLOT
+        self.x + percent.clamp(0.0, self.across) / self.across * PLOT
     }
 
     fn up(&self, percent: f64) -> f64 {
@@ -122,7 +125,7 @@ impl Frame {
 
     /// Lines and numbers at this share of both axes.
     fn mark(&self, svg: &mut String, share: f64) {
-        let (x, y) = (self.right(100.0 * share), self.up(self.most * share));
+        let (x, y) = (self.right(self.across * share), self.up(self.most * share));
         let (right, bottom) = (self.x + PLOT, self.y + TALL);
         _ = writeln!(
             svg,
@@ -132,7 +135,7 @@ impl Frame {
             self.y,
             self.x,
             bottom + 18.0,
-            number(100.0 * share),
+            number(self.across * share),
             self.x - 8.0,
             y + 4.0,
             number(self.most * share)
@@ -287,10 +290,23 @@ mod tests {
             for panel in &mut chart.panels {
                 panel.curves = vec![Curve { name: "a".into(), points: vec![Point { x: 0.0, y: 0.0, low: 0.0, high }] }];
             }
-            most(&chart)
+            most(&chart, |point| point.high)
         };
         assert_eq!([0.0, 0.3, 4.9, 5.1, 50.1, 100.0].map(with), [1.0, 1.0, 5.0, 10.0, 100.0, 100.0]);
         assert_eq!([0.0, 0.2, 20.0, 100.0].map(number), ["0", "0.2", "20", "100"]);
+    }
+
+    #[test]
+    fn the_axis_to_the_right_ends_behind_the_last_point() {
+        let mut near = chart();
+        for panel in &mut near.panels {
+            let points = vec![point(1.8, 30.0), point(4.2, 10.0)];
+            panel.curves = vec![Curve { name: "a".into(), points }];
+        }
+        let svg = render(&near);
+        assert!(svg.contains(">3</text>") && !svg.contains(">80</text>"), "{svg}");
+        let frame = Frame { x: 0.0, y: 0.0, most: 50.0, across: most(&near, |point| point.x) };
+        assert_eq!((frame.right(0.0), frame.right(2.5), frame.right(5.0)), (0.0, PLOT / 2.0, PLOT));
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub(crate) struct CheckSettings {
     pub(crate) timeout: Duration,
     /// How old a look may be that a vantage point answers with, where it agrees.
     pub(crate) max_age: Duration,
+    /// Whether hubs are told private names and addresses.
+    pub(crate) tell_private: bool,
 }
 
 /// What the file says of one domain.
@@ -74,9 +76,10 @@ pub(super) fn resolve(layers: &mut Layers<'_>, usual: &'static str) -> Result<Ch
     let Millis(timeout) = layers.pick(&keys::TIMEOUT, Millis(DEFAULT_TIMEOUT))?;
     let Secs(max_age) = layers.pick(&keys::MAX_AGE, Secs(DEFAULT_MAX_AGE))?;
     let accept_private = layers.pick(&keys::ACCEPT_PRIVATE, false)?;
+    let tell_private = layers.pick(&keys::TELL_PRIVATE, false)?;
     let policy = tune(Policy::named(name.0).unwrap_or_default(), threshold, min_duration, min_views, accept_private);
     let replies = replies.or(usual_replies(&policy));
-    Ok(CheckSettings { policy, replies, timeout, max_age })
+    Ok(CheckSettings { policy, replies, timeout, max_age, tell_private })
 }
 
 /// Resolves what goes for the domains that the file names.

@@ -54,6 +54,9 @@ pub(crate) const MAX_AGE: Key = key("check.max_age_secs", "PARALLAX_MAX_AGE", "-
 /// Whether a private key that most remember long is trusted.
 pub(crate) const ACCEPT_PRIVATE: Key = key("check.accept_private", "PARALLAX_ACCEPT_PRIVATE", "--accept-private", "");
 
+/// Whether hubs are told private names and addresses.
+pub(crate) const TELL_PRIVATE: Key = key("check.allow_private", "PARALLAX_CHECK_ALLOW_PRIVATE", "--allow-private", "");
+
 /// Where the keys stand that are a domain's own.
 pub(crate) const DOMAIN_SECTION: &str = "check.domains";
 
@@ -96,6 +99,10 @@ pub(crate) const DOMAIN: Key = key("serve.domain", "PARALLAX_DOMAIN", "--domain"
 pub(crate) const LEGACY: Key = key("serve.legacy", "PARALLAX_LEGACY", "--legacy", "");
 /// Whether the node looks at private addresses and any port.
 pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW_PRIVATE", "--allow-private", "");
+/// What the node is besides a notary and a mirror.
+pub(crate) const ROLES: Key = key("serve.roles", "PARALLAX_ROLES", "--role", "");
+/// The message queue that channels are served on.
+pub(crate) const BUS: Key = key("serve.bus", "PARALLAX_BUS", "--bus", "no queue");
 /// How often a node looks at every service that it knows.
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
@@ -135,6 +142,19 @@ pub(crate) const MIRROR_MAX_AGE: Key = key("mirror.max_age_secs", "PARALLAX_MIRR
 pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MIRROR_CLIENTS", "", "");
 /// What quizzes ask for besides the names of clients.
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
+/// Whether mirrors are told, after a check, what the others answered.
+pub(crate) const MIRROR_REPORTS: Key = key("mirror.reports", "PARALLAX_MIRROR_REPORTS", "--no-reports", "");
+/// How old the list of mirrors gets before it is asked for again.
+pub(crate) const MIRROR_REFRESH: Key = key("mirror.refresh_secs", "PARALLAX_MIRROR_REFRESH", "", "");
+
+/// Whether any key may open a channel.
+pub(crate) const CHANNEL_OPEN: Key = key("channel.open", "PARALLAX_CHANNEL_OPEN", "", "");
+/// How long a channel lasts.
+pub(crate) const CHANNEL_LIFETIME: Key = key("channel.lifetime_secs", "PARALLAX_CHANNEL_LIFETIME", "", "");
+/// How long a channel may rest.
+pub(crate) const CHANNEL_IDLE: Key = key("channel.idle_secs", "PARALLAX_CHANNEL_IDLE", "", "");
+/// Channels of one key.
+pub(crate) const CHANNEL_PER_KEY: Key = key("channel.per_key", "PARALLAX_CHANNEL_PER_KEY", "", "");
 
 /// All of them, in the order of the file.
 pub(crate) const ALL: &[&Key] = &[
@@ -146,6 +166,7 @@ pub(crate) const ALL: &[&Key] = &[
     &TIMEOUT,
     &MAX_AGE,
     &ACCEPT_PRIVATE,
+    &TELL_PRIVATE,
     &RESOLVER,
     &SOURCE,
     &ROOTS,
@@ -163,7 +184,9 @@ pub(crate) const ALL: &[&Key] = &[
     &DOMAIN,
     &LEGACY,
     &ALLOW_PRIVATE,
+    &ROLES,
     &SCAN_EVERY,
+    &BUS,
     &MIRROR_DAY,
     &MIRROR_QUIZZES,
     &MIRROR_CANDIDATE,
@@ -180,4 +203,10 @@ pub(crate) const ALL: &[&Key] = &[
     &MIRROR_MAX_AGE,
     &MIRROR_CLIENTS,
     &MIRROR_POPULAR,
+    &MIRROR_REPORTS,
+    &MIRROR_REFRESH,
+    &CHANNEL_OPEN,
+    &CHANNEL_LIFETIME,
+    &CHANNEL_IDLE,
+    &CHANNEL_PER_KEY,
 ];

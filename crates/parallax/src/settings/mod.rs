@@ -13,23 +13,24 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use parallax_core::Policy;
-use parallax_node::MirrorSettings;
+use parallax_node::{ChannelSettings, MirrorSettings};
+use parallax_proto::channel::ServerSettings;
 use parallax_proto::mirror::Settings as Rules;
 
 pub(crate) use check::{CheckSettings, DomainSettings, canonical};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::{File, domain_key};
 pub(crate) use keys::{
-    ACCEPT_PRIVATE, ALLOW_PRIVATE, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROOTS, SCAN_EVERY,
-    SHELL_HISTORY, SOURCE, THRESHOLD, TIMEOUT,
+    ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
+    MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS,
+    SCAN_EVERY, SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{ADay, Addresses, Day, Line, Millis, Popular, Region, Registry, Secs, Switch};
+use values::{ADay, Addresses, Day, Line, Millis, Popular, Region, Registry, Roles, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +68,10 @@ pub(crate) struct Settings {
     pub(crate) serve: ServeSettings,
     /// How a node takes part in the federation.
     pub(crate) mirror: MirrorSettings,
+    /// How a user's checks ask the federation.
+    pub(crate) federation: FederationSettings,
+    /// Who gets a channel from a node.
+    pub(crate) channel: ChannelSettings,
     /// The configuration file, there or not.
     pub(crate) file: PathBuf,
     /// Whether it is there.
@@ -125,9 +130,25 @@ pub(crate) struct ServeSettings {
     pub(crate) legacy: bool,
     /// Whether it looks at private addresses and any port.
     pub(crate) allow_private: bool,
+    /// Whether peers attach to it.
+    pub(crate) hub: bool,
     /// How often it looks at every service that it knows; `None` never.
     pub(crate) scan_every: Option<Duration>,
+    /// The message queue that channels are served on; `None` is none.
+    pub(crate) bus: Option<String>,
 }
+
+/// How a user's checks ask the federation.
+#[derive(Debug, PartialEq)]
+pub(crate) struct FederationSettings {
+    /// Whether mirrors are told, after a check, what the others answered.
+    pub(crate) reports: bool,
+    /// How old the list gets before it is asked for again after a check; `None` never.
+    pub(crate) refresh: Option<Duration>,
+}
+
+/// How old the list of mirrors gets.
+const DEFAULT_REFRESH: Duration = Duration::from_secs(86_400);
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const DEFAULT_LISTEN_TLS: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8443);
@@ -154,9 +175,27 @@ impl Settings {
         let shell = resolve_shell(&mut layers, env)?;
         let serve = resolve_serve(&mut layers, env)?;
         let mirror = resolve_mirror(&mut layers)?;
+        let federation = FederationSettings {
+            reports: layers.pick(&keys::MIRROR_REPORTS, true)?,
+            refresh: Some(layers.pick(&keys::MIRROR_REFRESH, Secs(DEFAULT_REFRESH))?.0).filter(|age| !age.is_zero()),
+        };
+        let channel = resolve_channel(&mut layers)?;
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
         let (shown, flags) = (layers.into_shown(), flags.to_vec());
-        Ok(Self { check, domains, look, shell, serve, mirror, file: path, file_found, shown, flags })
+        Ok(Self {
+            check,
+            domains,
+            look,
+            shell,
+            serve,
+            mirror,
+            federation,
+            channel,
+            file: path,
+            file_found,
+            shown,
+            flags,
+        })
     }
 
     /// How a check of this host decides: as the nearest domain says, else as for all.
@@ -180,6 +219,16 @@ impl Settings {
     /// The list of vantage points beside the configuration.
     pub(crate) fn vantages_file(&self) -> PathBuf {
         self.file.with_file_name("vantages.toml")
+    }
+
+    /// The mirrors of the federation that this user knows, beside the configuration.
+    pub(crate) fn mirrors_file(&self) -> PathBuf {
+        self.file.with_file_name("mirrors.json")
+    }
+
+    /// The user's own key, beside the configuration.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.file.with_file_name("key.pem")
     }
 
     /// The user's own word, beside the configuration.
@@ -222,7 +271,9 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
         legacy: layers.pick(&keys::LEGACY, Switch(true))?.0,
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
+        hub: layers.pick(&keys::ROLES, Roles::default())?.hub,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
+        bus: layers.pick_optional(&keys::BUS)?.map(|Line(line)| line),
     })
 }
 
@@ -255,6 +306,17 @@ fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsErr
     rules.clients_a_name = layers.pick(&keys::MIRROR_CLIENTS, default.rules.clients_a_name)?;
     let Popular(popular) = layers.pick(&keys::MIRROR_POPULAR, Popular(default.popular))?;
     Ok(MirrorSettings { rules, popular, quiz_max_age, ..MirrorSettings::default() })
+}
+
+fn resolve_channel(layers: &mut Layers<'_>) -> Result<ChannelSettings, SettingsError> {
+    let mut rules = ServerSettings::default();
+    rules.open = layers.pick(&keys::CHANNEL_OPEN, rules.open)?;
+    let Secs(lifetime) = layers.pick(&keys::CHANNEL_LIFETIME, Secs(rules.lifetime))?;
+    let Secs(idle) = layers.pick(&keys::CHANNEL_IDLE, Secs(rules.limits.idle()))?;
+    rules.channels_per_key = layers.pick(&keys::CHANNEL_PER_KEY, rules.channels_per_key)?;
+    rules.lifetime = lifetime;
+    rules.limits.idle_secs = idle.as_secs();
+    Ok(ChannelSettings { rules })
 }
 
 fn resolve_data(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<PathBuf, SettingsError> {

@@ -359,6 +359,43 @@ impl Value for Addresses {
     }
 }
 
+/// What a node is besides a notary and a mirror.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Roles {
+    /// Peers attach to it, and others ask them through it.
+    pub(crate) hub: bool,
+}
+
+impl Value for Roles {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let names: Option<Vec<String>> = match raw {
+            Raw::Text(text) => Some(text.split(',').map(|name| name.trim().to_owned()).collect()),
+            Raw::List(values) => values
+                .iter()
+                .map(|value| match value {
+                    Raw::Text(name) => Some(name.clone()),
+                    _ => None,
+                })
+                .collect(),
+            _ => None,
+        };
+        let mut roles = Roles::default();
+        for name in names.ok_or("the value must be a list of roles such as [\"hub\"]")? {
+            match name.as_str() {
+                "hub" => roles.hub = true,
+                // Every node is both.
+                "notary" | "mirror" => {}
+                other => return Err(format!("there is no role {other:?}; the roles are hub, mirror and notary")),
+            }
+        }
+        Ok(roles)
+    }
+
+    fn write(&self) -> String {
+        if self.hub { "[\"hub\"]".into() } else { "[]".into() }
+    }
+}
+
 /// The services that everybody visits, at most 1000, each with a DNS name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Popular(pub(crate) Vec<ServiceId>);
@@ -490,6 +527,16 @@ mod tests {
         for bad in ["", "http://node.example", "https://node.example/v1", "https://a,b"] {
             assert!(read::<Addresses>(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_a_node_is() {
+        assert_eq!(read("hub"), Ok(Roles { hub: true }));
+        assert_eq!(read("notary,hub, mirror"), Ok(Roles { hub: true }));
+        assert_eq!(Roles::read(&Raw::List(vec![])), Ok(Roles { hub: false }));
+        assert_eq!(Roles { hub: true }.write().parse::<toml::Value>().unwrap().as_array().unwrap().len(), 1);
+        assert!(read::<Roles>("peer").unwrap_err().contains("the roles are hub, mirror and notary"));
+        assert!(read::<Roles>("").is_err() && Roles::read(&Raw::List(vec![Raw::List(vec![])])).is_err());
     }
 
     #[test]

@@ -23,17 +23,21 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(home: &Home, data: &str, flags: &[&str]) -> Self {
-        Self::logging_to(home, data, flags, Stdio::null())
+        Self::logging_to(home, data, "127.0.0.1:0", flags, Stdio::null())
+    }
+
+    /// One whose HTTPS listener is here.
+    pub(crate) fn start_at(home: &Home, data: &str, listen_tls: &str, flags: &[&str]) -> Self {
+        Self::logging_to(home, data, listen_tls, flags, Stdio::null())
     }
 
     /// One whose log goes to this file.
     pub(crate) fn with_log(home: &Home, data: &str, flags: &[&str], log: &Path) -> Self {
-        Self::logging_to(home, data, flags, std::fs::File::create(log).unwrap().into())
+        Self::logging_to(home, data, "127.0.0.1:0", flags, std::fs::File::create(log).unwrap().into())
     }
 
-    fn logging_to(home: &Home, data: &str, flags: &[&str], log: Stdio) -> Self {
-        let fixed =
-            ["serve", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--allow-private", "--data", data];
+    fn logging_to(home: &Home, data: &str, listen_tls: &str, flags: &[&str], log: Stdio) -> Self {
+        let fixed = ["serve", "--listen", "127.0.0.1:0", "--listen-tls", listen_tls, "--allow-private", "--data", data];
         let mut child = home.command(&[&fixed, flags].concat()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();

@@ -46,6 +46,26 @@ impl Bucket {
     }
 }
 
+/// So many looks a minute: what a peer offers, counted as the hub counts it.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    rate: PerMinute,
+    bucket: Bucket,
+}
+
+impl Pace {
+    /// Nothing is spent yet.
+    pub fn new(looks_per_minute: u32, now: Timestamp) -> Self {
+        let rate = PerMinute { rate: looks_per_minute, burst: looks_per_minute };
+        Self { rate, bucket: Bucket::full(rate, now) }
+    }
+
+    /// Whether one more may be made now; it is counted then.
+    pub fn take(&mut self, now: Timestamp) -> bool {
+        self.bucket.take(self.rate, now).is_ok()
+    }
+}
+
 /// A bucket for each key that is not at rest.
 #[derive(Debug)]
 pub(super) struct Buckets<K> {

@@ -178,6 +178,7 @@ pub struct Hub {
     asks_of: HashMap<VantageId, usize>,
     hoped: HashMap<LookId, Hoped>,
     asks_each: Buckets<VantageId>,
+    lookups_each: Buckets<VantageId>,
     looks_a_service: Buckets<ServiceId>,
     looks_a_network: Buckets<IpAddr>,
     next_ask: u64,
@@ -202,6 +203,7 @@ impl Hub {
             asks_of: HashMap::new(),
             hoped: HashMap::new(),
             asks_each: Buckets::new(settings.asks_each),
+            lookups_each: Buckets::new(settings.asks_each),
             looks_a_service: Buckets::new(settings.looks_a_service),
             looks_a_network: Buckets::new(settings.looks_a_network),
             next_ask: 0,
@@ -213,6 +215,11 @@ impl Hub {
             stats: Stats::default(),
             settings,
         }
+    }
+
+    /// Whether the driver may look up where a service lies before this key asks about it: as often as the key may ask.
+    pub fn may_look_up(&mut self, asker: VantageId, now: Timestamp) -> Result<(), Refused> {
+        self.lookups_each.take(&asker, now).map_err(Refused::TooMany)
     }
 
     /// Takes up a question. What comes of it are actions under the id.

@@ -11,8 +11,9 @@ mod settings;
 mod wire;
 
 pub use asks::{Asking, Edge, Row, Sight};
+pub use budget::Pace;
 pub use machine::{Action, AskId, Attaching, ConnectionId, Detached, Hub, MOST_ROWS, Refused, Stats};
-pub use peer_view::{BadPeerKey, ExpectedPeer, LARGEST_PEER_VIEW, PeerKey, PeerView};
+pub use peer_view::{ExpectedPeer, LARGEST_PEER_VIEW, PeerView};
 pub use settings::{HubSettings, PerMinute};
 pub use wire::{
     Answer, Answers, Ask, Attach, BadAsk, Counts, DEFAULT_REPLIES, Ended, LONGEST_DEADLINE, Look, LookId, MOST_REPLIES,

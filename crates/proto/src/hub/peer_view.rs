@@ -4,69 +4,16 @@
 use std::time::Duration;
 
 use parallax_core::{DnsAnswers, History, Look, ServiceId, Suite, Testimony, Timestamp, VantageId};
-use x509_parser::prelude::FromDer as _;
-use x509_parser::x509::SubjectPublicKeyInfo;
 
 use super::wire::{Answer, Nonce};
 use crate::CLOCK_SKEW;
 use crate::jws::Parsed;
-use crate::signed::{Signed, Verified};
+use crate::public_key::PublicKey;
+use crate::signed::Verified;
 use crate::view::{VIEW_FORMAT, View, ViewError};
 
 /// The largest view of a peer that is read, in bytes: it holds one look and no history.
 pub const LARGEST_PEER_VIEW: usize = 32 * 1024;
-
-/// A public key that may be a peer's.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerKey {
-    id: VantageId,
-    spki: Vec<u8>,
-    kind: Kind,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Kind {
-    Ed25519([u8; 32]),
-    P256(Vec<u8>),
-}
-
-/// Why a key is no peer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadPeerKey {
-    /// It can't be read.
-    #[error("the peer's key is not a SubjectPublicKeyInfo in DER")]
-    Form,
-    /// It is of a kind that is not used here.
-    #[error("the peer's key is not Ed25519 or ECDSA P-256")]
-    Kind,
-}
-
-impl PeerKey {
-    /// Reads a SubjectPublicKeyInfo (DER): Ed25519 (RFC 8410) or an uncompressed P-256 point (RFC 5480).
-    pub fn from_spki(suite: &dyn Suite, spki: &[u8]) -> Result<Self, BadPeerKey> {
-        let (rest, parsed) = SubjectPublicKeyInfo::from_der(spki).map_err(|_| BadPeerKey::Form)?;
-        if !rest.is_empty() {
-            return Err(BadPeerKey::Form);
-        }
-        let key = &*parsed.subject_public_key.data;
-        let kind = match parsed.algorithm.algorithm.to_id_string().as_str() {
-            "1.3.101.112" => Kind::Ed25519(key.try_into().map_err(|_| BadPeerKey::Form)?),
-            "1.2.840.10045.2.1" if key.len() == 65 && key.first() == Some(&4) => Kind::P256(key.to_vec()),
-            _ => return Err(BadPeerKey::Kind),
-        };
-        Ok(Self { id: VantageId::from_bytes(suite.sha256(spki)), spki: spki.to_vec(), kind })
-    }
-
-    /// The SHA-256 of its SubjectPublicKeyInfo: the peer's identity, and the `vantage` of its views.
-    pub fn id(&self) -> VantageId {
-        self.id
-    }
-
-    /// The SubjectPublicKeyInfo, DER.
-    pub fn spki(&self) -> &[u8] {
-        &self.spki
-    }
-}
 
 /// What an asker knows before it reads an answer.
 #[derive(Clone, Debug)]
@@ -102,13 +49,15 @@ impl PeerView {
         if signed.body.len() > LARGEST_PEER_VIEW {
             return Err(malformed("it is larger than 32 KiB"));
         }
-        let key = PeerKey::from_spki(suite, &peer.0).map_err(|why| ViewError::Malformed(why.to_string()))?;
-        verify_signature(suite, &key, &signed)?;
+        let key = PublicKey::from_spki(suite, &peer.0);
+        let key = key.map_err(|why| ViewError::Malformed(format!("the peer's key does not count: {why}")))?;
+        Parsed::read(&signed.signature)?.verify_by(suite, &key, signed.body.as_bytes())?;
         let view: View = serde_json::from_str(&signed.body).map_err(|error| ViewError::Malformed(error.to_string()))?;
-        view.answers_as_peer(&key, expected, cached)?;
+        let peer = VantageId::from(key.id());
+        view.answers_as_peer(peer, expected, cached)?;
         view.is_coherent().map_err(malformed)?;
         view.has_sound_host_keys(suite).map_err(malformed)?;
-        Ok(Verified::new(PeerView { peer: key.id, view }, signed))
+        Ok(Verified::new(PeerView { peer, view }, signed))
     }
 
     /// The id of the peer's key.
@@ -136,23 +85,13 @@ impl Verified<PeerView> {
     }
 }
 
-fn verify_signature(suite: &dyn Suite, key: &PeerKey, signed: &Signed) -> Result<(), ViewError> {
-    let jws = Parsed::read(&signed.signature)?;
-    let body = signed.body.as_bytes();
-    match &key.kind {
-        Kind::Ed25519(bytes) => jws.verify_ed25519(suite, bytes, key.id, body)?,
-        Kind::P256(point) => jws.verify_p256(suite, point, key.id, body)?,
-    }
-    Ok(())
-}
-
 impl View {
-    fn answers_as_peer(&self, key: &PeerKey, expected: &ExpectedPeer<'_>, cached: bool) -> Result<(), ViewError> {
+    fn answers_as_peer(&self, peer: VantageId, expected: &ExpectedPeer<'_>, cached: bool) -> Result<(), ViewError> {
         if self.format != VIEW_FORMAT {
             return Err(ViewError::Format(self.format.chars().take(40).collect()));
         }
-        if self.vantage != key.id {
-            return Err(ViewError::Vantage { expected: key.id, found: self.vantage });
+        if self.vantage != peer {
+            return Err(ViewError::Vantage { expected: peer, found: self.vantage });
         }
         if self.service != *expected.service {
             return Err(ViewError::Service { expected: expected.service.clone(), found: self.service.clone() });

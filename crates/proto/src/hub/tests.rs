@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_core::{ServiceId, Suite, Timestamp, VantageId};
+use parallax_core::{AeadKey, AeadKind, ServiceId, Suite, Timestamp, VantageId};
 
 use super::*;
 use crate::mirror::random::tests::Counter;
@@ -32,6 +32,14 @@ impl Suite for OnlyHashes {
 
     fn verify_p256(&self, _: &[u8], _: &[u8], _: &[u8]) -> bool {
         false
+    }
+
+    fn verify_rsa_pss(&self, _: &[u8], _: &[u8], _: &[u8]) -> bool {
+        false
+    }
+
+    fn aead(&self, _: AeadKind, _: &[u8; 32]) -> Option<Box<dyn AeadKey>> {
+        None
     }
 }
 

@@ -20,7 +20,7 @@ pub const DEFAULT_REPLIES: u16 = 5;
 /// The longest time that a question may take.
 pub const LONGEST_DEADLINE: Duration = Duration::from_millis(LONGEST_DEADLINE_MS as u64);
 
-const LONGEST_DEADLINE_MS: u32 = 60_000;
+const LONGEST_DEADLINE_MS: u32 = 20_000;
 
 /// The shortest, in milliseconds: less is no time for a look.
 const SHORTEST_DEADLINE_MS: u32 = 100;
@@ -145,7 +145,7 @@ pub struct Ask {
     pub service: ServiceId,
     /// How many views are wanted: 1 to [`MOST_REPLIES`].
     pub replies: u16,
-    /// For how long, in milliseconds: 100 to 60,000.
+    /// For how long, in milliseconds: 100 to 20,000.
     pub deadline_ms: u32,
     /// How old a view may be that answers from the hub's memory; 0 means that every peer looks now.
     pub max_age_secs: u32,

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use parallax_core::{Signer, SigningFailed, Suite, Timestamp, VantageId};
+use parallax_core::{AeadKey, AeadKind, Signer, SigningFailed, Suite, Timestamp, VantageId};
 use parallax_proto::mirror::Peer;
 use parallax_proto::{DESCRIPTOR_LIFE, Descriptor, StatementKey, VANTAGE_FORMAT, vantage_id};
 
@@ -23,6 +23,15 @@ impl Suite for Cheap {
 
     fn verify_p256(&self, point: &[u8], message: &[u8], signature: &[u8]) -> bool {
         signature == signed(point, message)
+    }
+
+    fn verify_rsa_pss(&self, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        signature == signed(key, message)
+    }
+
+    /// Mirrors speak over TLS, which is not simulated: nothing here is ever sealed.
+    fn aead(&self, _: AeadKind, _: &[u8; 32]) -> Option<Box<dyn AeadKey>> {
+        None
     }
 }
 

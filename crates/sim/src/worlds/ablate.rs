@@ -1,6 +1,6 @@
 //! The evidence without a part of it: what that part is worth.
 
-use parallax_core::{Asked, Decision, DnsAnswers, Evidence, History, Policy, Rule, Testimony, Timestamp};
+use parallax_core::{Asked, Decision, DnsAnswers, Evidence, History, Policy, Rule, Testimony, Timestamp, Variation};
 
 use super::results::Ablation;
 
@@ -12,7 +12,8 @@ pub(super) fn conclude_without(
     now: Timestamp,
 ) -> (Decision, Rule) {
     match ablation {
-        Ablation::Condition(condition) => policy.conclude_without(condition, evidence, now),
+        Ablation::Condition(condition) => policy.conclude_varied(Variation::Without(condition), evidence, now),
+        Ablation::Threshold(threshold) => policy.conclude_varied(threshold.variation(), evidence, now),
         part => policy.conclude(&without(evidence, part), now),
     }
 }
@@ -42,7 +43,7 @@ fn testimony_without(mut view: Testimony, ablation: Ablation) -> Testimony {
             view.look.dns = unauthorised(&view.look.dns);
             view.history.authority.clear();
         }
-        Ablation::Regions | Ablation::Condition(_) => {}
+        Ablation::Regions | Ablation::Condition(_) | Ablation::Threshold(_) => {}
     }
     view
 }

@@ -40,8 +40,7 @@ impl Draw {
 
     /// A length of time, in seconds, of which short ones are as likely as long ones ten times their length.
     pub(crate) fn stretched(&mut self, low: u32, high: u32) -> u32 {
-        let (low, high) = (f64::from(low.max(1)), f64::from(high.max(low).max(1)));
-        (low * (high / low).powf(self.unit())) as u32
+        stretch(low, high, self.unit())
     }
 
     /// A place in a list of weights; the last when rounding leaves none.
@@ -67,6 +66,12 @@ impl Draw {
             list.swap(last, self.place(last + 1));
         }
     }
+}
+
+/// A length of time between these, for a number from 0 to 1.
+pub(super) fn stretch(low: u32, high: u32, unit: f64) -> u32 {
+    let (low, high) = (f64::from(low.max(1)), f64::from(high.max(low).max(1)));
+    (low * (high / low).powf(unit)) as u32
 }
 
 /// Spreads neighbouring numbers over all of them (SplitMix64, Steele, Lea and Flood 2014).

@@ -6,7 +6,7 @@ use parallax_core::{BadService, Outcome, Scheme, ServiceId};
 
 use super::atlas::{Atlas, Placed};
 use super::build::{Authorises, Builder, Change};
-use super::draw::Draw;
+use super::draw::{Draw, stretch};
 use super::names::{Attack, EventKind, SiteClass, VisitId};
 use super::past::{Remembering, Schedule};
 use super::reality::{Reality, Traits};
@@ -85,6 +85,11 @@ impl Generator {
         workshop.clear(visit);
         let mut drawing = Drawing { generator: self, world: &self.world, draw: &mut draw, shop: workshop };
         drawing.run(visit);
+    }
+
+    /// What is checked.
+    pub(super) fn service(&self) -> &ServiceId {
+        &self.service
     }
 
     pub(super) fn atlas(&self) -> &Atlas {
@@ -237,6 +242,7 @@ impl Drawing<'_> {
     fn settle_in(&mut self) {
         let width = self.shop.reality.width().max(1);
         let lag = self.world.events.lag_minutes * MINUTE;
+        let changes = self.shop.reality.changes();
         let rsa_share = self.world.sites.rsa_share;
         let sticky = self.draw.chance(self.world.sites.sticky_share);
         self.shop.reality.stray_share = match self.shop.scenario.class {
@@ -258,7 +264,9 @@ impl Drawing<'_> {
             };
             if let Some(traits) = self.shop.traits.get_mut(place) {
                 traits.home = (home % width) as u8;
-                traits.lag = self.draw.stretched(MINUTE, lag);
+                let late = self.draw.unit();
+                // Mostly there is nothing to be late with.
+                traits.lag = if changes { stretch(MINUTE, lag, late) } else { 0 };
             }
         }
         // The user looks but once.

@@ -1,7 +1,9 @@
 //! What the rows of the tables are called.
 
 use std::fmt;
+use std::time::Duration;
 
+use parallax_core::Variation;
 use serde::{Deserialize, Serialize};
 
 /// Names in kebab case, as they stand in JSON and tables.
@@ -118,6 +120,48 @@ named! {
         Resolver = "resolver",
         /// A hijack that captures the user and a fifth of the vantage points.
         Hijack = "hijack",
+    }
+}
+
+named! {
+    /// A threshold of the default policy put otherwise.
+    Threshold {
+        /// A CA is known after half a day instead of after three.
+        KnownAfter12Hours = "known-after-12-hours",
+        /// After a day.
+        KnownAfter24Hours = "known-after-24-hours",
+        /// After two days.
+        KnownAfter48Hours = "known-after-48-hours",
+        /// After five days.
+        KnownAfter120Hours = "known-after-120-hours",
+        /// After seven days.
+        KnownAfter168Hours = "known-after-168-hours",
+        /// One who has met my CA is enough instead of two.
+        OneMetMyCa = "one-met-my-ca",
+        /// Three must have met it.
+        ThreeMetMyCa = "three-met-my-ca",
+        /// One may dissent before most must remember my key long, instead of none.
+        OneMayDissent = "one-may-dissent",
+        /// Two may.
+        TwoMayDissent = "two-may-dissent",
+    }
+}
+
+impl Threshold {
+    /// What that is in the policy.
+    pub fn variation(self) -> Variation {
+        let known_after = |hours: u64| Variation::KnownAfter(Duration::from_secs(hours * 3600));
+        match self {
+            Threshold::KnownAfter12Hours => known_after(12),
+            Threshold::KnownAfter24Hours => known_after(24),
+            Threshold::KnownAfter48Hours => known_after(48),
+            Threshold::KnownAfter120Hours => known_after(120),
+            Threshold::KnownAfter168Hours => known_after(168),
+            Threshold::OneMetMyCa => Variation::MetBy(1),
+            Threshold::ThreeMetMyCa => Variation::MetBy(3),
+            Threshold::OneMayDissent => Variation::Tolerated(1),
+            Threshold::TwoMayDissent => Variation::Tolerated(2),
+        }
     }
 }
 

@@ -67,17 +67,19 @@ impl Remembering<'_> {
         let mut newest = None;
         let mut steps = Steps::new(self.reality, self.traits, self.schedule.count, draw);
         let networks = if steps.wander { self.networks() } else { 1 };
+        // One stretch more or less makes a difference only where each brings looks at other fronts.
+        let calm = self.reality.is_calm(self.traits) && (networks == 1 || self.reality.hold.is_none());
         let mut look = 0;
         while let Some((front, until)) = steps.next(look, draw) {
             while look <= until {
                 let ago = self.schedule.at(look);
                 newest.get_or_insert_with(|| self.reality.sight(self.traits, front, ago, self.addresses));
-                let back = self.reality.steady_back_to(self.traits, front, ago);
+                let (met, back) = self.reality.stretch(self.traits, front, ago, self.addresses, calm);
                 let end = self.schedule.last_within(back).clamp(look, until);
                 heard(front, look, end);
-                let room = self.note(front, look, end, past);
+                let room = self.note(met, look, end, past);
                 if networks > 1 && end > look {
-                    self.wander((look + 1, end), draw, past, heard);
+                    self.wander((look + 1, end), calm, draw, past, heard);
                 }
                 look = end + 1;
                 if !room {
@@ -88,10 +90,9 @@ impl Remembering<'_> {
         (newest, look)
     }
 
-    /// Takes in a stretch of looks at one front that all showed the same; false when there is no room for more.
-    fn note(&self, front: u8, newest: u32, oldest: u32, past: &mut Vec<Span>) -> bool {
+    /// Takes in a stretch of looks at one front that all met the same; false when there is no room for more.
+    fn note(&self, met: Option<(u8, Shown)>, newest: u32, oldest: u32, past: &mut Vec<Span>) -> bool {
         let (newest, oldest) = (self.schedule.at(newest), self.schedule.at(oldest));
-        let met = self.reality.met_at(self.traits, front, newest, self.addresses);
         let Some((address, Shown::Certificate(certificate))) = met else { return true };
         let same = |span: &&mut Span| span.certificate == certificate && is_near(span.first, newest);
         if let Some(span) = past.iter_mut().rev().find(same) {
@@ -110,6 +111,7 @@ impl Remembering<'_> {
     fn wander(
         &self,
         (first, last): (u32, u32),
+        calm: bool,
         draw: &mut Draw,
         past: &mut Vec<Span>,
         heard: &mut impl FnMut(u8, u32, u32),
@@ -117,7 +119,8 @@ impl Remembering<'_> {
         for look in first..=last.min(first + 24) {
             let front = draw.place(self.reality.width()) as u8;
             heard(front, look, look);
-            self.note(front, look, look, past);
+            let (met, _) = self.reality.stretch(self.traits, front, self.schedule.at(look), self.addresses, calm);
+            self.note(met, look, look, past);
         }
     }
 

@@ -210,8 +210,37 @@ impl Reality {
         }
     }
 
+    /// What a look that comes to this front meets, then, and the earliest moment up to which, going back, a look meets the
+    /// same. `calm`: this party is one that [`Reality::is_calm`] to.
+    #[inline]
+    pub(super) fn stretch(
+        &self,
+        traits: &Traits,
+        front: u8,
+        ago: Ago,
+        addresses: &[Address],
+        calm: bool,
+    ) -> (Option<(u8, Shown)>, Ago) {
+        if !calm {
+            return (self.met_at(traits, front, ago, addresses), self.steady_back_to(traits, front, ago));
+        }
+        let front = self.fronts.get(usize::from(front)).copied().unwrap_or(Front { address: 0, line: u8::MAX });
+        let phases = self.phases(front.line);
+        match phases.get(phase_at(phases, ago)) {
+            Some(phase) => (Some((front.address, Shown::Certificate(phase.certificate))), phase.since),
+            None => (Some((front.address, Shown::Nothing(Outcome::Timeout))), EVER),
+        }
+    }
+
+    /// Nothing but renewals ever happened to this party at this site.
+    pub(super) fn is_calm(&self, traits: &Traits) -> bool {
+        let held = self.hold.is_some() && (traits.captured || traits.misled || traits.lured);
+        let disturbed = self.moved.is_some() || self.front_down.is_some();
+        !held && !disturbed && traits.cut.is_none() && traits.dns_down.is_none()
+    }
+
     /// The earliest moment up to which, going back from `ago`, the same is shown to a party at the same front.
-    pub(super) fn steady_back_to(&self, traits: &Traits, front: u8, ago: Ago) -> Ago {
+    fn steady_back_to(&self, traits: &Traits, front: u8, ago: Ago) -> Ago {
         let place = self.place_of(traits, front, ago);
         let line = self.fronts.get(place).map_or(0, |front| front.line);
         let phases = self.phases(line);
@@ -353,6 +382,11 @@ impl Reality {
     pub(super) fn served_certificate(&self, line: u8, ago: Ago) -> Option<u16> {
         let phases = self.phases(line);
         phases.get(phase_at(phases, ago)).map(|phase| phase.certificate)
+    }
+
+    /// Whether DNS ever told anything else than it does now.
+    pub(super) fn changes(&self) -> bool {
+        self.moved.is_some() || self.records.len() > 1
     }
 
     /// Whether all fronts in use at one time serve one line: only the address tells them apart.

@@ -7,7 +7,7 @@ use parallax_core::{Condition, Decision, Rule};
 use serde::{Deserialize, Serialize};
 
 use super::evidence::Questions;
-use super::names::{Attack, Chain, EventKind, SiteClass};
+use super::names::{Attack, Chain, EventKind, SiteClass, Threshold};
 use super::scenario::{Scenario, Truth};
 
 /// What came of a run. Two of the same world add up.
@@ -53,7 +53,7 @@ pub struct Kind {
     pub truth: Truth,
 }
 
-/// What can be taken from the default policy, to see what it is worth. Its name is how it is written.
+/// What can be taken from the default policy, or put otherwise in it, to see what it is worth. Its name is how it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub enum Ablation {
@@ -67,12 +67,15 @@ pub enum Ablation {
     Regions,
     /// One condition of the policy.
     Condition(Condition),
+    /// Nothing; a threshold of the policy is put otherwise.
+    Threshold(Threshold),
 }
 
 /// The text names nothing that can be taken away.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "\"{0}\" is no part of the policy; write cross-checks, history, authorisation, regions, or the name of a condition"
+    "\"{0}\" is no part of the policy; write cross-checks, history, authorisation, regions, or the name of a condition or \
+     threshold"
 )]
 pub struct BadAblation(String);
 
@@ -80,9 +83,15 @@ impl Ablation {
     /// Whole parts of the evidence.
     pub const PARTS: [Self; 4] = [Self::CrossChecks, Self::History, Self::Authorisation, Self::Regions];
 
-    /// All: the parts, then the conditions in the order of the page that explains them.
+    /// All: the parts, then the conditions in the order of the page that explains them, then the thresholds.
     pub fn all() -> impl Iterator<Item = Self> {
-        Self::PARTS.into_iter().chain(Condition::ALL.iter().copied().map(Self::Condition))
+        let conditions = Condition::ALL.iter().copied().map(Self::Condition);
+        Self::PARTS.into_iter().chain(conditions).chain(Threshold::ALL.map(Self::Threshold))
+    }
+
+    /// Whether nothing is taken away, but something put otherwise.
+    pub fn is_threshold(self) -> bool {
+        matches!(self, Self::Threshold(_))
     }
 
     /// Its name.
@@ -93,6 +102,7 @@ impl Ablation {
             Self::Authorisation => "authorisation",
             Self::Regions => "regions",
             Self::Condition(condition) => condition.as_str(),
+            Self::Threshold(threshold) => threshold.as_str(),
         }
     }
 }

@@ -7,10 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use parallax_core::Policy;
 
 use super::ablate::conclude_without;
-use super::evidence::Gathered;
+use super::evidence::Desk;
 use super::generate::{Generator, Workshop};
 use super::names::{Attack, Cell, Helped, Placement, VisitId};
 use super::results::{Ablation, Kind, Results, Row, Tally};
+use super::scenario::Scenario;
 
 /// Visits that a thread makes before it comes back for more.
 const BLOCK: u64 = 2048;
@@ -34,12 +35,16 @@ impl Plan {
     /// Shares of captured vantage points, in percent, from one near the user to nearly all.
     pub const CAPTURED: [u8; 6] = [0, 20, 40, 50, 60, 80];
 
+    /// A liar, or a fifth of them, helps a poisoned resolver.
+    pub const ONE_LIAR: Attack =
+        Attack::Liars { share: 20, placement: Placement::Independent, helped: Helped::Resolver };
+
     /// Half of the visits honest, the others shared out evenly among the attacks, for each number of asked alike; the first
     /// number also gets the attacks that are looked at for one number only.
     pub fn of(visits: u64, asked: &[u8], seed: u64) -> Self {
         let mut attacks = Vec::new();
         for (place, asked) in asked.iter().enumerate() {
-            let kinds = if place == 0 { Self::attacks() } else { Self::main_attacks() };
+            let kinds = if place == 0 { Self::attacks() } else { Self::attacks_for_all() };
             attacks.extend(kinds.into_iter().map(|attack| Cell { asked: *asked, attack: Some(attack) }));
         }
         let honest = (visits / 2 / asked.len().max(1) as u64).max(1);
@@ -55,6 +60,11 @@ impl Plan {
     }
 
     /// The attacks that are looked at for every number of asked.
+    fn attacks_for_all() -> Vec<Attack> {
+        Self::main_attacks().into_iter().chain([Self::ONE_LIAR]).collect()
+    }
+
+    /// Attacks without liars, with the user as their victim.
     pub fn main_attacks() -> Vec<Attack> {
         let near = [Attack::NearMe { resolver: false }, Attack::NearMe { resolver: true }, Attack::Resolver];
         let hijacks = Self::CAPTURED.iter().filter(|captured| **captured > 0);
@@ -119,12 +129,13 @@ fn work(
 ) -> Counts {
     let mut counts = Counts::default();
     let mut workshop: Option<Workshop> = None;
+    let mut desk = Desk::new(generator.service().clone());
     while let Some((cell, begin, end)) = blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
         for index in *begin..*end {
             let visit = VisitId { seed: plan.seed, cell: *cell, index };
             let shop = workshop.get_or_insert_with(|| generator.workshop(visit));
             generator.draw(visit, shop);
-            counts.judge(plan, shop);
+            counts.judge(plan, &shop.scenario, &mut desk);
         }
         progress(end - begin);
     }
@@ -140,16 +151,17 @@ struct Counts {
 }
 
 impl Counts {
-    fn judge(&mut self, plan: &Plan, shop: &Workshop) {
-        let Gathered { evidence, now, questions } = shop.scenario.gather();
-        let kind = Kind::of(&shop.scenario);
+    fn judge(&mut self, plan: &Plan, scenario: &Scenario, desk: &mut Desk) {
+        let (now, questions) = desk.gather(scenario);
+        let evidence = desk.evidence();
+        let kind = Kind::of(scenario);
         let mut take = |judge: Judge, (decision, rule)| {
-            self.tallies.entry(judge).or_default().take(decision, rule, questions, &shop.scenario);
+            self.tallies.entry(judge).or_default().take(decision, rule, questions, scenario);
         };
         for (place, policy) in plan.policies.iter().enumerate() {
-            take((place, None, kind), policy.conclude(&evidence, now));
+            take((place, None, kind), policy.conclude(evidence, now));
             for ablation in plan.ablations.iter().filter(|_| matches!(policy, Policy::Evidence { .. })) {
-                let without = conclude_without(policy, *ablation, &evidence, now);
+                let without = conclude_without(policy, *ablation, evidence, now);
                 take((place, Some(*ablation), kind), without);
             }
         }

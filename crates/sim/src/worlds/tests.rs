@@ -6,6 +6,7 @@ use parallax_core::{Evidence, History, MAX_NETWORKS, Outcome, Policy};
 use proptest::prelude::*;
 
 use super::draw::Draw;
+use super::fill::Spare;
 use super::generate::{DAY, Drawing, HOUR};
 use super::past::Schedule;
 use super::scenario::Ago;
@@ -22,6 +23,13 @@ fn generator(name: &str) -> Generator {
 
 fn visit(asked: u8, attack: Option<Attack>, index: u64) -> VisitId {
     VisitId { seed: 7, cell: Cell { asked, attack }, index }
+}
+
+/// What a vantage point remembers before it is asked.
+fn remembered(scenario: &Scenario, vantage: &Vantage) -> History {
+    let mut history = History::default();
+    scenario.fill_history(&mut history, vantage, &mut Spare::default());
+    history
 }
 
 /// Visits of every kind, honest and attacked, in turn.
@@ -64,7 +72,7 @@ fn a_history_is_one_that_the_product_could_hold() {
     for name in World::BUILT_IN {
         for scenario in every_kind(&generator(name), 60) {
             for vantage in &scenario.vantages {
-                let history = scenario.history(vantage);
+                let history = remembered(&scenario, vantage);
                 // Rows that belong together would be joined, and rows in disorder sorted.
                 let mut merged = History::default();
                 merged.merge(&history);
@@ -96,7 +104,10 @@ fn stretches(generator: &Generator, visit: VisitId, place: usize) -> (Scenario, 
         let Some(front) = front else { continue };
         let ago: Ago = schedule.at(look as u32);
         let sight = shop.reality.sight(&shop.traits[place + 1], *front, ago, &shop.scenario.addresses);
-        history.absorb(&shop.scenario.look(&shop.scenario.vantages[place].party, ago, &sight));
+        let (party, mut spare) = (shop.scenario.vantages[place].party, Spare::default());
+        let mut look = spare.look();
+        shop.scenario.fill_look(&mut look, &party, ago, &sight, &mut spare);
+        history.absorb(&look);
     }
     (shop.scenario, History { turns: Vec::new(), ..history })
 }
@@ -110,7 +121,7 @@ fn fast_histories_are_those_of_the_product() {
             for index in 0..400 {
                 let visit = visit(3, attack, index);
                 let (scenario, absorbed) = stretches(&generator, visit, index as usize % 3);
-                let fast = scenario.history(&scenario.vantages[index as usize % 3]);
+                let fast = remembered(&scenario, &scenario.vantages[index as usize % 3]);
                 assert_eq!(fast, absorbed, "{visit:?} {} {:?}", scenario.class, scenario.event);
             }
         }
@@ -369,7 +380,7 @@ fn the_ends_of_what_a_world_may_say_hold() {
             let gathered = scenario.gather();
             Policy::default().conclude(&gathered.evidence, gathered.now);
             for vantage in &scenario.vantages {
-                let history = scenario.history(vantage);
+                let history = remembered(&scenario, vantage);
                 let mut merged = History::default();
                 merged.merge(&history);
                 assert_eq!(merged, history, "{:?}", scenario.visit);

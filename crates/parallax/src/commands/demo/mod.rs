@@ -1,6 +1,7 @@
 //! `parallax demo`: a whole network on loopback, and what a check makes of what happens there.
 
 mod by_hand;
+mod panorama;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::check;
 use super::serve::Stops;
-use crate::args::DemoArgs;
+use crate::args::{DemoArgs, DemoPart};
 use crate::clock::now;
 use crate::failure::{DONE, Failure, NOT};
 use crate::output::{self, wrap};
@@ -31,6 +32,9 @@ pub(crate) fn run(args: &DemoArgs) -> Result<u8, Failure> {
     let done = runtime.block_on(async {
         let mut stops = Stops::listen()
             .map_err(|error| Failure::not_done(format!("signals can't be heard: {}", plainly(&error))))?;
+        if let Some(DemoPart::Panorama(args)) = &args.part {
+            return panorama::run(args, &mut stops).await;
+        }
         let shown = tokio::select! {
             shown = show(args) => shown?,
             // What was begun is dropped and cleans up after itself.
@@ -206,7 +210,7 @@ mod tests {
         assert_eq!((&json["as_expected"], &json["scenes"][0]["as_expected"]), (&false.into(), &false.into()));
         assert_eq!(json["scenes"][0]["actual"]["rule"], "unexplained");
         let shown = Shown { stage, played };
-        let args = DemoArgs { scene: None, keep: false, json: false };
+        let args = DemoArgs { part: None, scene: None, keep: false, json: false };
         assert_eq!(shown.stay(&args, &mut Stops::listen().unwrap()).await.unwrap(), NOT);
     }
 }

@@ -3,6 +3,7 @@
 mod complete;
 mod help;
 mod input;
+mod lending;
 mod memory;
 mod rules;
 mod words;
@@ -11,7 +12,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
-use parallax_client::Checker;
+use parallax_client::{Checker, Report, ReportedPeer};
 use parallax_core::{ServiceId, plainly};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -19,10 +20,12 @@ use super::{block_on, check};
 use crate::args::ShellArgs;
 use crate::clock::now;
 use crate::failure::{DONE, Failure};
+use crate::output::PeerSight;
 use crate::settings::{self, Flag, Settings};
 use crate::{logs, output, progress};
 
 use input::{Input, Typed};
+use lending::Lending;
 use memory::Memory;
 use rules::Rules;
 use words::{Order, Setting};
@@ -33,8 +36,13 @@ pub(crate) fn run(args: &ShellArgs, config: Option<&Path>) -> Result<u8, Failure
     let (rules, settings) = Rules::load(config, args.flags())?;
     logs::start("error")?;
     block_on(async {
-        let checker = check::checker(args.trust_first, names, &settings).await?.wait_for_all(true).build();
-        Shell::new(checker, rules, &settings)?.run().await
+        let check::Ready { builder, hubs, federated } = check::ready(args.trust_first, names, &settings).await?;
+        let checker = builder.wait_for_all(true).build();
+        let ended = Shell::new(checker.clone(), Lending::new(hubs), rules, settings)?.run().await;
+        if let Some(federated) = federated {
+            federated.finish(&checker).await;
+        }
+        ended
     })
 }
 
@@ -47,19 +55,21 @@ enum Next {
 
 struct Shell {
     checker: Checker,
+    lending: Lending,
     rules: Rules,
+    settings: Settings,
     memory: Memory,
     input: Input,
     signals: Signals,
 }
 
 impl Shell {
-    fn new(checker: Checker, rules: Rules, settings: &Settings) -> Result<Self, Failure> {
+    fn new(checker: Checker, lending: Lending, rules: Rules, settings: Settings) -> Result<Self, Failure> {
         let mut memory = Memory::new(settings.shell.history_file.clone());
         if settings.shell.history {
             memory.keep().unwrap_or_else(|why| output::say(&why));
         }
-        Ok(Self { checker, rules, memory, input: Input::open()?, signals: Signals::listen()? })
+        Ok(Self { checker, lending, rules, settings, memory, input: Input::open()?, signals: Signals::listen()? })
     }
 
     async fn run(mut self) -> Result<u8, Failure> {
@@ -81,6 +91,7 @@ impl Shell {
                 Typed::Nothing => {}
                 Typed::End => return Ok(DONE),
             }
+            self.lending.tell_news()?;
         }
     }
 
@@ -96,6 +107,7 @@ impl Shell {
             Ok(Some(Order::Request { service, replies, threshold })) => {
                 return self.request(&service, asked(replies, threshold)).await;
             }
+            Ok(Some(Order::Start)) => return self.start().await,
             Ok(Some(order)) => self.follow(order)?,
             Err(why) => output::say(&why),
         }
@@ -104,9 +116,9 @@ impl Shell {
 
     fn follow(&mut self, order: Order) -> Result<(), Failure> {
         match order {
-            Order::Request { .. } | Order::Quit => Ok(()),
-            Order::Start => told("there is no hub to attach to"),
-            Order::Stop => told("nothing was started"),
+            // These three take their time, and are begun elsewhere.
+            Order::Request { .. } | Order::Start | Order::Quit => Ok(()),
+            Order::Stop => self.lending.stop(),
             Order::Policy(about) => self.show_policy(about.as_ref()),
             Order::Set(setting) => self.set(setting),
             Order::ShowSet => output::print(&self.set_here()),
@@ -115,6 +127,16 @@ impl Shell {
             Order::KeepHistory(on) => self.keep_history(on),
             Order::ClearHistory => self.clear_history(),
         }
+    }
+
+    async fn start(&mut self) -> Result<Next, Failure> {
+        let stop = tokio::select! {
+            started = self.lending.start(&self.settings) => return started.map(|()| Next::Line),
+            stop = self.signals.next() => stop,
+        };
+        // It goes on trying unless it is told not to.
+        self.lending.stop()?;
+        Ok(stop.in_start())
     }
 
     async fn request(&mut self, service: &ServiceId, asked: Vec<Flag>) -> Result<Next, Failure> {
@@ -129,7 +151,7 @@ impl Shell {
             stop = self.signals.next() => return Ok(stop.in_request(service)),
         };
         check::warn_of_own_word(&report);
-        output::print(&output::render_map(&check::shown(&report), now()))?;
+        output::print(&format!("{}\n", output::render_map(&check::shown(&report), &peers(&report), now())))?;
         Ok(Next::Line)
     }
 
@@ -181,6 +203,9 @@ impl Shell {
             },
             false => {
                 self.memory.keep_no_more();
+                if !self.memory.path().exists() {
+                    return output::print("Nothing is written, and nothing was.\n");
+                }
                 "From now on nothing is written. What was stays until `history clear`, in"
             }
         };
@@ -200,6 +225,26 @@ impl Shell {
 fn asked(replies: Option<usize>, threshold: Option<String>) -> Vec<Flag> {
     let replies = replies.map(|replies| (&settings::REPLIES, replies.to_string()));
     replies.into_iter().chain(threshold.map(|threshold| (&settings::THRESHOLD, threshold))).collect()
+}
+
+/// What peers behind hubs see.
+pub(super) fn peers(report: &Report) -> Vec<PeerSight<'_>> {
+    let sight = |peer: &'_ ReportedPeer| {
+        let judged = report.verdict.judged.iter().find(|judged| judged.vantage == peer.peer);
+        let hub = report.hubs.iter().find(|hub| hub.hub == peer.hub);
+        (judged.map(|judged| judged.agrees), hub.map(|hub| hub.label.as_str()))
+    };
+    let seen = report.peers.iter().map(|peer| {
+        let (agrees, hub) = sight(peer);
+        PeerSight {
+            look: &peer.view.content().view().now,
+            agrees,
+            region: peer.region.as_deref(),
+            network: &peer.network,
+            hub: hub.unwrap_or("that has gone"),
+        }
+    });
+    seen.collect()
 }
 
 /// What can't be done is said, and the shell goes on.
@@ -243,6 +288,14 @@ impl Stop {
         match self {
             Stop::Terminate => Ok(DONE),
             Stop::Interrupt => Err(Failure::not_done("stopped")),
+        }
+    }
+
+    /// The same while peers attach.
+    fn in_start(self) -> Next {
+        match self {
+            Stop::Terminate => Next::End,
+            Stop::Interrupt => Next::Line,
         }
     }
 

@@ -9,6 +9,7 @@ use parallax_core::plainly;
 use parallax_sim::worlds::{Part, Report, fill_in, headline};
 use tempfile::{Builder, NamedTempFile};
 
+use crate::args::SimWorldsArgs;
 use crate::failure::Failure;
 use crate::picture::render_chart;
 
@@ -17,6 +18,8 @@ pub(crate) struct Documents {
     reports: Vec<Document>,
     /// One for each world.
     pictures: Vec<PathBuf>,
+    /// The same.
+    trade_offs: Vec<PathBuf>,
 }
 
 struct Document {
@@ -26,14 +29,13 @@ struct Document {
 }
 
 impl Documents {
-    pub(crate) fn open(reports: &[PathBuf], svg: Option<&Path>, worlds: &[String]) -> Result<Self, Failure> {
-        let reports = reports.iter().map(|file| Document::open(file)).collect::<Result<Vec<_>, _>>()?;
-        let pictures: Vec<PathBuf> =
-            svg.map(|svg| worlds.iter().map(|world| picture(svg, world, worlds.len())).collect()).unwrap_or_default();
+    pub(crate) fn open(args: &SimWorldsArgs, worlds: &[String]) -> Result<Self, Failure> {
+        let reports = args.report.iter().map(|file| Document::open(file)).collect::<Result<Vec<_>, _>>()?;
+        let [pictures, trade_offs] = [&args.svg, &args.trade_off].map(|svg| pictures(svg.as_deref(), worlds));
         let files: Vec<&Path> = reports
             .iter()
             .map(|document| document.file.as_path())
-            .chain(pictures.iter().map(PathBuf::as_path))
+            .chain(pictures.iter().chain(&trade_offs).map(PathBuf::as_path))
             .collect();
         for (place, file) in files.iter().enumerate() {
             if files.iter().skip(place + 1).any(|other| other == file) {
@@ -44,12 +46,15 @@ impl Documents {
             }
             is_place(file)?;
         }
-        Ok(Self { reports, pictures })
+        Ok(Self { reports, pictures, trade_offs })
     }
 
     pub(crate) fn write(&self, reports: &[Report]) -> Result<(), Failure> {
         for (file, report) in self.pictures.iter().zip(reports) {
             replace(file, &render_chart(&report.curves()))?;
+        }
+        for (file, report) in self.trade_offs.iter().zip(reports) {
+            report.trade_off().map_or(Ok(()), |chart| replace(file, &render_chart(&chart)))?;
         }
         let parts: Vec<Part> = reports.iter().flat_map(Report::parts).chain([headline(reports)]).collect();
         self.reports.iter().try_for_each(|document| document.write(&parts))
@@ -89,6 +94,10 @@ impl Document {
 fn whole(parts: &[Part]) -> String {
     let parts: Vec<String> = parts.iter().map(Part::marked).collect();
     format!("# How often the policies are wrong\n\n{}", parts.join("\n"))
+}
+
+fn pictures(svg: Option<&Path>, worlds: &[String]) -> Vec<PathBuf> {
+    svg.map(|svg| worlds.iter().map(|world| picture(svg, world, worlds.len())).collect()).unwrap_or_default()
 }
 
 /// `curves.svg` for one world, `curves-b.svg` for each of several.

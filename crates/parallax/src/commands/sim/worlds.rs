@@ -25,9 +25,14 @@ pub(crate) fn run(args: &SimWorldsArgs) -> Result<u8, Failure> {
     if args.print_world {
         return print_world(args);
     }
+    if args.trade_off.is_some() && !is_wanted(args, Policy::default().name()) {
+        return Err(Failure::usage(
+            "--trade-off draws the policy evidence: leave out --policy, or add --policy evidence",
+        ));
+    }
     let worlds = worlds(args)?;
     // What can't be written is better known before the work than after.
-    let documents = Documents::open(&args.report, args.svg.as_deref(), &names(&worlds))?;
+    let documents = Documents::open(args, &names(&worlds))?;
     let runs = worlds.into_iter().map(|world| Prepared::new(world, args)).collect::<Result<Vec<_>, _>>()?;
     let begun = Instant::now();
     let reports = judge(&runs);
@@ -75,14 +80,18 @@ fn plan(args: &SimWorldsArgs) -> Plan {
             asked.push(*k);
         }
     }
-    let wanted = |name: &&str| args.policy.is_empty() || args.policy.iter().any(|policy| policy == name);
+    let policies = Policy::NAMES.iter().filter(|name| is_wanted(args, name));
     let cores = thread::available_parallelism().map_or(1, usize::from);
     Plan {
-        policies: Policy::NAMES.iter().filter(|name| wanted(name)).filter_map(|name| Policy::named(name)).collect(),
+        policies: policies.filter_map(|name| Policy::named(name)).collect(),
         ablations: if args.ablate { Ablation::all().collect() } else { Vec::new() },
         jobs: args.jobs.map_or(cores, usize::from),
         ..Plan::of(args.visits, &asked, args.seed)
     }
+}
+
+fn is_wanted(args: &SimWorldsArgs, policy: &str) -> bool {
+    args.policy.is_empty() || args.policy.iter().any(|wanted| wanted == policy)
 }
 
 fn visits(runs: &[Prepared]) -> u64 {

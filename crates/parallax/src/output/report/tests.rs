@@ -105,9 +105,11 @@ fn a_check_with_everything_in_it() {
             view(1, "192.0.2.1:8443", "eu-west", &same),
         ],
         notaries: vec![],
+        hubs: vec![],
         dropped: vec![ShownFailure { label: "192.0.2.5:8443".into(), why: "the signature does not hold".into() }],
         missing: vec![ShownFailure { label: "192.0.2.6:8443".into(), why: "no answer in time".into() }],
         not_needed: vec!["192.0.2.7:8443".into(), "192.0.2.8:8443".into()],
+        mirrors: None,
         elapsed: Duration::from_millis(312),
     };
     let text = plain(&render(&shown, NOW));
@@ -133,9 +135,11 @@ fn nobody_to_ask() {
         local: &local,
         views: vec![],
         notaries: vec![],
+        hubs: vec![],
         dropped: vec![],
         missing: vec![],
         not_needed: vec![],
+        mirrors: None,
         elapsed: Duration::from_millis(41),
     };
     insta::assert_snapshot!(plain(&render(&shown, NOW)));
@@ -163,9 +167,11 @@ fn strangers_can_neither_widen_nor_forge_the_report() {
             local: &local,
             views: vec![view(1, &long, &long, &hostile)],
             notaries: vec![],
+            hubs: vec![],
             dropped: vec![failure.clone()],
             missing: vec![failure],
             not_needed: vec![long.clone()],
+            mirrors: None,
             elapsed: Duration::ZERO,
         };
         let styled = render(&shown, NOW);
@@ -219,9 +225,11 @@ fn a_server_that_offers_tls_to_some_or_to_nobody() {
             local: &local,
             views: vec![view(1, "192.0.2.1:8443", "eu-west", others)],
             notaries: vec![],
+            hubs: vec![],
             dropped: vec![],
             missing: vec![],
             not_needed: vec![],
+            mirrors: None,
             elapsed: Duration::from_millis(3),
         };
         let text = plain(&render(&shown, NOW));

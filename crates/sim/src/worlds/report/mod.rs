@@ -9,6 +9,7 @@ mod overview;
 mod table;
 #[cfg(test)]
 mod tests;
+mod trade_off;
 
 use std::collections::BTreeSet;
 
@@ -46,6 +47,7 @@ impl Report {
         tables.extend(attacks::rules(&self.results));
         tables.push(overview::questions(&self.results));
         tables.extend(ablations::table(&self.results));
+        tables.extend(ablations::thresholds(&self.results));
         tables
     }
 
@@ -61,6 +63,11 @@ impl Report {
         curves::chart(&self.results)
     }
 
+    /// What stricter thresholds win and lose; `None` unless they were put otherwise.
+    pub fn trade_off(&self) -> Option<Chart> {
+        trade_off::chart(&self.results)
+    }
+
     /// For programs.
     pub fn json(&self) -> Value {
         let Results { world, seed, visits, .. } = &self.results;
@@ -72,6 +79,7 @@ impl Report {
             "visits": visits,
             "tables": self.tables().iter().map(Table::json).collect::<Vec<_>>(),
             "curves": self.curves(),
+            "trade_off": self.trade_off(),
             "results": self.results,
         })
     }

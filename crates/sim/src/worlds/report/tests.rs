@@ -8,12 +8,16 @@ use super::*;
 use crate::topology::{Topology, TopologyParameters};
 
 fn report(visits: u64, asked: &[u8]) -> Report {
+    report_with(visits, asked, Ablation::PARTS.to_vec())
+}
+
+fn report_with(visits: u64, asked: &[u8], ablations: Vec<Ablation>) -> Report {
     let world = World::built_in("a").unwrap();
     let (about, regions) = (world.about.clone(), world.regions.len());
     let network = TopologyParameters { ases: 500, ..TopologyParameters::default() };
     let atlas = Atlas::survey(&Topology::from_seed(&network, 1).unwrap(), regions, 64, 1);
     let generator = Generator::new(world, atlas).unwrap();
-    let plan = Plan { ablations: Ablation::PARTS.to_vec(), ..Plan::of(visits, asked, 1) };
+    let plan = Plan { ablations, ..Plan::of(visits, asked, 1) };
     Report { about, topology: "In a small network.".into(), results: run(&generator, &plan, |_| {}) }
 }
 
@@ -100,11 +104,41 @@ fn an_ablation_costs_what_it_costs() {
     let overview = table(&report.tables(), "overview");
     let whole = overview.rows.iter().find(|row| named(row, 0, "evidence")).unwrap();
     assert_eq!(ablations.rows[0][1..7], whole[2..8]);
-    assert_eq!(ablations.rows[0][7..], [Cell::Points(Some(0.0)), Cell::Text("-".into())]);
+    let nothing = || [Cell::Points(Some(0.0)), Cell::Text("-".into())];
+    assert_eq!(ablations.rows[0][7..], [nothing(), nothing()].concat());
     let worst = |row: &Vec<Cell>| matches!(row[7], Cell::Points(Some(points)) if points > 1.0);
     assert!(ablations.rows.iter().any(worst), "nothing is worth anything: {ablations:?}");
     let glance = report.overviews().pop().unwrap();
     assert_eq!((glance.columns.len(), glance.rows.len()), (3, ablations.rows.len()));
+    // What is put otherwise is not taken away.
+    assert!(!tables(&report).contains(&"thresholds".into()) && report.trade_off().is_none());
+}
+
+fn tables(report: &Report) -> Vec<String> {
+    report.tables().into_iter().map(|table| table.name).collect()
+}
+
+#[test]
+fn stricter_thresholds_warn_more_and_miss_less() {
+    let ablations = Ablation::all().collect();
+    let report = report_with(20_000, &[5], ablations);
+    let chart = report.trade_off().unwrap();
+    assert_eq!(chart.panels.len(), 1);
+    let curves = &chart.panels[0].curves;
+    assert_eq!(curves.iter().map(|curve| curve.points.len()).collect::<Vec<_>>(), [7, 4, 4]);
+    for curve in curves {
+        let (lax, strict) = (curve.points.first().unwrap(), curve.points.last().unwrap());
+        assert!(curve.points.windows(2).all(|two| two[0].x <= two[1].x && two[0].y >= two[1].y), "{curve:?}");
+        assert!(lax.x < strict.x && lax.y > strict.y, "{curve:?}");
+    }
+    let thresholds = table(&report.tables(), "thresholds");
+    let overview = table(&report.tables(), "overview");
+    assert_eq!(thresholds.rows[0][2..4], overview.rows[0][2..4]);
+    let parts = table(&report.tables(), "ablations");
+    assert!(parts.rows.iter().all(|row| !named(row, 0, "one-may-dissent")));
+    // Without a row for what an attacker is refused, these would look as if they were worth nothing.
+    let row = parts.rows.iter().find(|row| named(row, 0, "not-tls-here")).unwrap();
+    assert!(matches!(row[9], Cell::Points(Some(points)) if points > 50.0) && named(row, 10, "strip"), "{row:?}");
 }
 
 #[test]
