@@ -108,7 +108,7 @@ async fn what_is_posted_and_does_not_hold_is_refused_with_a_sentence() {
         ("/v1/mirrors", serde_json::to_string(&tampered).unwrap(), "bad-statement", 400),
         ("/v1/mirrors", " ".repeat(70_000), "body-too-large", 413),
         ("/v1/mirrors?forwarded=2", serde_json::to_string(&good).unwrap(), "bad-parameter", 400),
-        ("/v1/removals", serde_json::to_string(&good).unwrap(), "refused", 404),
+        ("/v1/removals", serde_json::to_string(&good).unwrap(), "bad-statement", 400),
         ("/v1/removals", " ".repeat(600_000), "body-too-large", 413),
         ("/v1/reports", json!({ "views": [] }).to_string(), "bad-statement", 400),
         ("/v1/reports", json!({ "views": [good, good] }).to_string(), "bad-statement", 400),
