@@ -31,7 +31,7 @@ pub(super) enum Kind {
 pub(super) enum Carrier {
     Http(Box<Http>),
     #[cfg(feature = "cluster")]
-    Bus(Bus),
+    Bus(Box<Bus>),
 }
 
 impl Carrier {
@@ -41,7 +41,7 @@ impl Carrier {
             Way::Tls => Self::Http(Box::new(Http::new(at)?)),
             Way::Plain => Self::Http(Box::new(Http::plain(at)?)),
             #[cfg(feature = "cluster")]
-            Way::Bus => Self::Bus(Bus::new(url)?),
+            Way::Bus => Self::Bus(Box::new(Bus::new(url)?)),
         })
     }
 
@@ -74,7 +74,7 @@ impl Carrier {
         match self {
             Self::Http(http) => websocket(http, deadline).await.map(|socket| Link::WebSocket(Box::new(socket))),
             #[cfg(feature = "cluster")]
-            Self::Bus(bus) => bus.link(deadline).await.map(Link::Bus),
+            Self::Bus(bus) => bus.link(deadline).await.map(|link| Link::Bus(Box::new(link))),
         }
     }
 }
@@ -85,7 +85,7 @@ type Socket = WebSocketStream<Box<dyn Stream>>;
 pub(super) enum Link {
     WebSocket(Box<Socket>),
     #[cfg(feature = "cluster")]
-    Bus(BusLink),
+    Bus(Box<BusLink>),
 }
 
 impl Link {
