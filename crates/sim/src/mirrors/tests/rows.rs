@@ -384,8 +384,11 @@ fn row_20_a_mirror_that_is_honest_to_mirrors_alone_is_caught_by_a_clients_report
     assert_eq!(held_as(&world, two_faced, Status::Inactive), 19, "one proof convinces all");
 }
 
+/// To whom, and when.
+type Sent = (VantageId, Timestamp);
+
 /// A machine with names to ask for, and nine mirrors that answer at once; every ask and ping, with its moment.
-fn asks_and_pings(days: u32) -> (Vec<(VantageId, Timestamp)>, Vec<(VantageId, Timestamp)>) {
+fn asks_and_pings(days: u32) -> (Vec<Sent>, Vec<Sent>) {
     let known: Vec<_> = (0..9).map(|number| peer(number, START).1).collect();
     let mut alone = Alone::new(&[]);
     let me = Signatory { vantage: alone.identity.vantage, statement_key: alone.identity.statement_key() };
@@ -421,7 +424,7 @@ fn row_20_no_ping_tells_a_quiz_from_a_clients_question() {
     let (asks, pings) = asks_and_pings(20);
     assert!(asks.len() > 1_500 && pings.len() > 1_000, "{} quizzes, {} pings", asks.len(), pings.len());
     let minute = Duration::from_secs(60);
-    let near = |(to, at): &&(VantageId, Timestamp)| {
+    let near = |(to, at): &&Sent| {
         let apart = |other: Timestamp| other.since(*at).max(at.since(other));
         asks.iter().any(|(asked, when)| asked == to && apart(*when) < minute)
     };
