@@ -439,6 +439,7 @@ async fn who_has_another_pin_meets_nobody() {
 }
 
 /// A message queue of the test's own; `None` where nats-server is not installed.
+#[allow(clippy::print_stderr)]
 async fn queue() -> Option<(tokio::process::Child, String)> {
     // The system picks the port and lets go of it; whoever else takes it meanwhile makes this fail, not lie.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -506,6 +507,7 @@ async fn a_message_queue_carries_the_same() {
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../interop/channel_client.py");
 
 /// Whether Python with its package `cryptography` is here.
+#[allow(clippy::print_stderr)]
 fn python_is_here() -> bool {
     let found = std::process::Command::new("python3").args(["-c", "import cryptography"]).output();
     let here = found.is_ok_and(|output| output.status.success());

@@ -1,7 +1,7 @@
 //! The test vector of `docs/protocols/vectors/channel.json`: a recorded exchange with fixed keys and randomness. What is
 //! built must reproduce it byte by byte; `interop` reads the same file in another language.
 
-#[allow(clippy::duplicate_mod, dead_code)]
+#[allow(clippy::duplicate_mod, clippy::duplicated_attributes)]
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

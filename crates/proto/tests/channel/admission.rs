@@ -27,11 +27,14 @@ fn creation(world: &mut World, key: &OwnKey) -> Vec<u8> {
     world.ask(key, wanted).0
 }
 
+/// What becomes of a message.
+type Change = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 #[test]
 fn every_wrong_thing_has_its_name_and_strangers_get_one_answer() {
     let key = client(1);
     let body = |change: fn(&mut Value)| move |message: &[u8]| signed_anew(&client(1), message, change);
-    let forms: [(&str, Box<dyn Fn(&[u8]) -> Vec<u8>>, Why); 16] = [
+    let forms: [(&str, Change, Why); 16] = [
         ("another URL", Box::new(body(|body| body["source"] = json!("https://192.0.2.8:8443"))), Why::Server),
         ("almost the URL", Box::new(body(|body| body["source"] = json!(format!("{URL}/")))), Why::Server),
         ("another server", Box::new(body(|body| body["server"] = json!("A".repeat(43)))), Why::Server),
