@@ -112,8 +112,11 @@ fn reason(evidence: &Evidence, hub: &AskedHub, each: bool) -> Option<String> {
     let split = word_of(hub, peers_of(evidence, hub.vantage)).is_none();
     Some(match each {
         true => format!(
-            "{looks} of the looks are of peers in {} network(s) behind the hub {id}: this rests on its operator, who could have made them all up.",
-            networks.len()
+            "{looks} of the looks are of peers in {} behind the hub {id}: this rests on its operator, who could have made them all up.",
+            match networks.len() {
+                1 => "1 network".into(),
+                several => format!("{several} networks"),
+            }
         ),
         false if split => format!(
             "The peers of the hub {id} see different keys, none of them more than half of {looks}: together they say nothing."
