@@ -113,7 +113,7 @@ fn hubs_are_listed_and_wrong_use_says_what_would_be_right() {
     assert!(list.stdout.contains("hub+https://127.0.0.1:") && list.stdout.contains("(its peers)"), "{}", list.stdout);
     assert_eq!(home.run(&["vantage", "remove", &url]).stdout, format!("removed {url}\n"));
     for (arguments, part) in [
-        (vec!["peer", "--hub", "https://127.0.0.1:1"], "has no pin"),
+        (vec!["peer", "--hub", "https://127.0.0.1:1"], "has no pin; add #VANTAGE-ID (the hub prints"),
         (vec!["peer", "--hub", "perspectives+http://127.0.0.1:1"], "old notaries have no peers"),
         (vec!["peer", "--hub", "nonsense"], "write https://HOST:PORT#VANTAGE-ID"),
         (vec!["peer", "--hub", &url, "--region", "Nowhere!"], "--region"),

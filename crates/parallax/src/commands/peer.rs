@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use parallax_client::{Lie, NoPin, PeerEye, PeerLoop, PeerNews, PeerSettings, VantageName};
+use parallax_client::{Lie, PeerEye, PeerLoop, PeerNews, PeerSettings, VantageName};
 use parallax_core::{VantageId, plainly};
 use parallax_probe::{ProbeSettings, Prober, TargetPolicy};
 use parallax_proto::is_region;
@@ -26,7 +26,9 @@ pub(crate) fn run(args: &PeerArgs, config: Option<&Path>) -> Result<u8, Failure>
         VantageName::Node(url) | VantageName::Hub(url) => url,
         VantageName::Notary { .. } => return Err(Failure::usage("--hub: old notaries have no peers")),
     };
-    let hub = url.pin().ok_or_else(|| Failure::usage(NoPin(url.clone())))?;
+    // No trust on first sight: whoever runs the hub has this machine look.
+    let no_pin = || Failure::usage(format!("{url} has no pin; add #VANTAGE-ID (the hub prints its id when it starts)"));
+    let hub = url.pin().ok_or_else(no_pin)?;
     if let Some(region) = args.region.as_deref().filter(|region| !is_region(region)) {
         let why = "is not 1 to 32 lower-case letters, digits and hyphens";
         return Err(Failure::usage(format!("--region: {region:?} {why}")));
