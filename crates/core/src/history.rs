@@ -282,7 +282,11 @@ impl History {
     fn settle(&mut self) {
         keep_worthiest(&mut self.spans, MAX_SPANS, Timespan::by_held, Timespan::by_newest);
         keep_worthiest(&mut self.authority, MAX_AUTHORITY, Authority::by_held, Authority::by_newest);
-        self.spans.sort_by_key(|span| (span.first_seen, span.leaf, span.proved));
+        // Mostly a look makes a span longer and moves none; a stable sort would first make room for a copy of all.
+        let by_begin = |span: &Timespan| (span.first_seen, span.leaf, span.proved);
+        if !self.spans.is_sorted_by_key(by_begin) {
+            self.spans.sort_by_key(by_begin);
+        }
         self.authority.sort_by(|a, b| (a.first_seen, &a.record).cmp(&(b.first_seen, &b.record)));
         self.turns.sort_unstable();
         self.turns.dedup();

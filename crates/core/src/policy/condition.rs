@@ -81,8 +81,8 @@ conditions! {
     MostLook => "most-look",
     /// One of those for me meets me: my key, or my CA in my network.
     OneMeetsMe => "one-meets-me",
-    /// Two of those for me have met my CA at this service, or read a record that names me.
-    TwoMetMyCa => "two-met-my-ca",
+    /// A third of the asked, at least two, are for me and have met my CA at this service, or read a record that names me.
+    ThirdMetMyCa => "third-met-my-ca",
     /// A view meets me by my CA in my network.
     MeetsInNetwork => "meets-in-network",
     /// A CA that is new to more than know it is held back.
@@ -117,7 +117,7 @@ pub enum Variation {
     Without(Condition),
     /// A CA is known after this time instead of after 72 hours.
     KnownAfter(Duration),
-    /// So many of those for me must have met my CA instead of two.
+    /// So many of those for me must have met my CA, however many are asked.
     MetBy(usize),
     /// So many may dissent before most must remember my key long, instead of none.
     Tolerated(usize),
@@ -128,13 +128,13 @@ pub enum Variation {
 pub(super) struct Conditions {
     without: Option<Condition>,
     pub(super) known_after: Duration,
-    pub(super) met_by: usize,
+    met_by: Option<usize>,
     pub(super) tolerated: usize,
 }
 
 impl Default for Conditions {
     fn default() -> Self {
-        Self { without: None, known_after: LONG, met_by: 2, tolerated: 0 }
+        Self { without: None, known_after: LONG, met_by: None, tolerated: 0 }
     }
 }
 
@@ -144,9 +144,15 @@ impl Conditions {
         match variation {
             Variation::Without(condition) => Self { without: Some(condition), ..all },
             Variation::KnownAfter(known_after) => Self { known_after, ..all },
-            Variation::MetBy(met_by) => Self { met_by, ..all },
+            Variation::MetBy(met_by) => Self { met_by: Some(met_by), ..all },
             Variation::Tolerated(tolerated) => Self { tolerated, ..all },
         }
+    }
+
+    /// How many of those for me must have met my CA. Of nine asked a fifth are two, so the number grows with the asked: two
+    /// liars behind a poisoned resolver must not be enough because somebody asked more.
+    pub(super) fn met_by(self, asked: usize) -> usize {
+        self.met_by.unwrap_or_else(|| asked.div_ceil(3).max(2))
     }
 
     /// Something needs this; taken away, nothing is needed.

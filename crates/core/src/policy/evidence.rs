@@ -367,7 +367,10 @@ impl<'a> Bench<'a> {
         let on = self.conditions;
         let is_met = || {
             on.needs(Condition::OneMeetsMe, self.views.iter().any(|sense| is_for(sense) && sense.meets))
-                && on.needs(Condition::TwoMetMyCa, self.count(|sense| is_for(sense) && sense.met_ca) >= on.met_by)
+                && on.needs(
+                    Condition::ThirdMetMyCa,
+                    self.count(|sense| is_for(sense) && sense.met_ca) >= on.met_by(self.evidence.asked().len()),
+                )
         };
         if self.most(|sense| sense.word == Word::Against) {
             Key::Against

@@ -487,6 +487,21 @@ fn attack_one_liar_behind_a_poisoned_resolver() {
     assert_eq!(decide(&evidence_from(MINE.at(HERE), &views, 5)), (Rule::DiverseConsistent, Trusted));
 }
 
+/// Found by the curves of `sim worlds`: where nine were asked, a fifth of them were two, and two were enough.
+#[test]
+fn attack_liars_behind_a_poisoned_resolver_are_not_enough_because_more_are_asked() {
+    let long = 400 * DAY;
+    let honest = sees_elsewhere(OTHER).there(MINE).remembers(OTHER, long, HOUR);
+    let liar = sees(MINE).remembers(MINE, long, HOUR);
+    for (asked, enough) in [(3, 2), (5, 2), (6, 2), (7, 3), (9, 3), (10, 4), (25, 9)] {
+        let with_liars = |liars: usize| {
+            let views = mixed(&[(asked - liars, honest.clone()), (liars, liar.clone())]);
+            decide(&evidence_from(MINE.at(HERE), &views, asked)).1
+        };
+        assert_eq!((with_liars(enough - 1), with_liars(enough)), (Undecided, Trusted), "{asked} asked");
+    }
+}
+
 /// Found by generated worlds: one address that shows certificates of two CAs (RSA and ECDSA) was blocked where the others
 /// were just shown the other one.
 #[test]

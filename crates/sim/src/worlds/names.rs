@@ -136,9 +136,11 @@ named! {
         KnownAfter120Hours = "known-after-120-hours",
         /// After seven days.
         KnownAfter168Hours = "known-after-168-hours",
-        /// One who has met my CA is enough instead of two.
+        /// One who has met my CA is enough, instead of a third of the asked and at least two.
         OneMetMyCa = "one-met-my-ca",
-        /// Three must have met it.
+        /// Two are enough, however many are asked.
+        TwoMetMyCa = "two-met-my-ca",
+        /// Three must have met it, however many are asked.
         ThreeMetMyCa = "three-met-my-ca",
         /// One may dissent before most must remember my key long, instead of none.
         OneMayDissent = "one-may-dissent",
@@ -158,6 +160,7 @@ impl Threshold {
             Threshold::KnownAfter120Hours => known_after(120),
             Threshold::KnownAfter168Hours => known_after(168),
             Threshold::OneMetMyCa => Variation::MetBy(1),
+            Threshold::TwoMetMyCa => Variation::MetBy(2),
             Threshold::ThreeMetMyCa => Variation::MetBy(3),
             Threshold::OneMayDissent => Variation::Tolerated(1),
             Threshold::TwoMayDissent => Variation::Tolerated(2),

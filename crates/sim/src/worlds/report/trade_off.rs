@@ -19,7 +19,7 @@ struct Scale {
 }
 
 const WITHOUT_WAIT: Option<Ablation> = Some(Ablation::Condition(Condition::KnownAfterDays));
-const WITHOUT_MEETING: Option<Ablation> = Some(Ablation::Condition(Condition::TwoMetMyCa));
+const WITHOUT_MEETING: Option<Ablation> = Some(Ablation::Condition(Condition::ThirdMetMyCa));
 const WITHOUT_DISSENT: Option<Ablation> = Some(Ablation::Condition(Condition::DissentHoldsBack));
 
 const fn step(threshold: Threshold) -> Option<Ablation> {
@@ -43,7 +43,12 @@ const SCALES: [Scale; 3] = [
     Scale {
         name: "have met the CA",
         attack: Plan::ONE_LIAR,
-        steps: &[WITHOUT_MEETING, step(Threshold::OneMetMyCa), None, step(Threshold::ThreeMetMyCa)],
+        steps: &[
+            WITHOUT_MEETING,
+            step(Threshold::OneMetMyCa),
+            step(Threshold::TwoMetMyCa),
+            step(Threshold::ThreeMetMyCa),
+        ],
     },
     Scale {
         name: "may dissent",
@@ -71,8 +76,8 @@ pub(super) fn chart(results: &Results) -> Option<Chart> {
             "New CA waits, from left to right: 0, 12, 24, 48, 72 (as it is), 120 and 168 hours; missed are attackers in front \
              of the server."
                 .into(),
-            "Have met the CA: 0, 1, 2 (as it is) and 3 of those who vouch; missed: a poisoned resolver, helped by a fifth \
-             of the asked."
+            "Have met the CA: 0, 1, 2 (as it is where 3 or 5 are asked) and 3 (as it is of 7 and 9) of those who vouch; \
+             missed: a poisoned resolver, helped by a fifth of the asked."
                 .into(),
             "May dissent: any, 2, 1 and 0 (as it is) before most must remember the key long; missed: hijacks of half of \
              the asked."
