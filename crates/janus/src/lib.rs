@@ -32,7 +32,7 @@ pub use chain::{BadChain, Fault, Identity, Judge, LONGEST_CHAIN, Place};
 pub use denied::{DENY_LIFE, DENY_REFRESH, Denied, MAX_DENIED};
 pub use desk::{Desk, Outcome, Refused};
 pub use key::{BadKey, KeyKind, SubjectKey};
-pub use letter::{Asker, Attachment, Letter};
+pub use letter::{Asker, Attachment, Letter, pem_of};
 pub use mailbox::{BadMailbox, Mailbox};
 pub use network::SmallNetwork;
 pub use order::{Answered, Confirmation, MAX_WRONG, ORDER_LIFE, Order, OrderError, Phase, Placed};
