@@ -6,6 +6,7 @@
 
 mod allowance;
 mod answer;
+mod asking;
 mod authority;
 mod chain;
 mod denied;
@@ -24,6 +25,7 @@ pub mod trust;
 
 pub use allowance::{Allowances, Allowed, Limits};
 pub use answer::{Answer, answer_message};
+pub use asking::{NotAsked, make_request};
 pub use authority::{
     Authority, AuthorityError, CaKey, ISSUING_LIFE, Issued, LONGEST_LIFE, OVERLAP, ROOT_LIFE, Rotation, SHORTEST_LIFE,
     make_issuing, make_root,
