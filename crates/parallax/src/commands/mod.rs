@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub(crate) mod accept;
+pub(crate) mod ca;
 pub(crate) mod ca_auth;
 pub(crate) mod call;
 pub(crate) mod check;
