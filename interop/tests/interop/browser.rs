@@ -200,7 +200,7 @@ fn the_page_looks_as_it_should() {
     let agent = Agent::start(&user);
     let mut browser = Browser::start(&[]);
     let shots = std::env::var_os("PARALLAX_PICTURES").map(PathBuf::from);
-    let mut look = |browser: &mut Browser, name: &str| {
+    let look = |browser: &mut Browser, name: &str| {
         // Nothing is wider than the window, and the style was taken.
         assert_eq!(browser.value("document.documentElement.scrollWidth <= innerWidth"), json!(true), "{name}");
         assert_eq!(browser.value("getComputedStyle(document.querySelector('h1')).fontSize !== '32px'"), json!(true));
