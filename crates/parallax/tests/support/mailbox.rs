@@ -105,7 +105,10 @@ impl Mail {
         let (_, part) =
             mail.split_once(&format!("Content-Type: {kind}")).unwrap_or_else(|| panic!("no {kind}: {mail}"));
         let (head, body) = part.split_once("\n\n").unwrap();
-        let body = body.split("\n--").next().unwrap();
+        // To the boundary; the lines of PEM have more hyphens.
+        let is_boundary = |line: &&str| line.starts_with("--") && !line.starts_with("---");
+        let lines: Vec<&str> = body.lines().take_while(|line| !is_boundary(line)).collect();
+        let body = &format!("{}\n", lines.join("\n").trim_end());
         match head.to_ascii_lowercase() {
             head if head.contains("base64") => {
                 let text: String = body.split_whitespace().collect();
