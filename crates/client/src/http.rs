@@ -18,6 +18,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+use crate::janus::OwnIdentity;
 use crate::pin::{PinError, PinVerifier};
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing};
@@ -30,11 +31,22 @@ const LARGEST_PROBLEM: usize = 16 * 1024;
 
 type Connection = SendRequest<Full<Bytes>>;
 
-/// What is sent: a path with its query, and a JSON body where it is a POST.
+/// What is sent: a path with its query, and a JSON body where there is one.
 #[derive(Clone)]
 struct Message<'a> {
+    method: Method,
     path: &'a str,
     body: Option<Bytes>,
+}
+
+impl<'a> Message<'a> {
+    fn get(path: &'a str) -> Self {
+        Self { method: Method::GET, path, body: None }
+    }
+
+    fn post(path: &'a str, body: Bytes) -> Self {
+        Self { method: Method::POST, path, body: Some(body) }
+    }
 }
 
 /// A byte stream to a node.
@@ -58,8 +70,13 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(url: VantageUrl) -> Result<Self, Missing> {
+        Self::acting_as(url, None)
+    }
+
+    /// One that shows this identity's certificate when it is asked for.
+    pub(crate) fn acting_as(url: VantageUrl, identity: Option<&OwnIdentity>) -> Result<Self, Missing> {
         let verifier = PinVerifier::new(url.pin());
-        let config = verifier.client_config().map_err(|error| Missing::Certificate(error.to_string()))?;
+        let config = verifier.client_config(identity).map_err(|error| Missing::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(config));
         let (idle, handshake) = (Mutex::new(Vec::new()), Mutex::new(None));
         Ok(Self { url, plain: false, source: None, verifier, connector, idle, handshake })
@@ -88,7 +105,7 @@ impl Channel {
         limit: usize,
         deadline: Deadline,
     ) -> Result<(u16, Bytes), Missing> {
-        let message = Message { path, body: Some(body) };
+        let message = Message::post(path, body);
         let exchange = async {
             let (connection, response) = self.respond(message).await?;
             let (head, body) = response.into_parts();
@@ -111,7 +128,7 @@ impl Channel {
 
     /// A signed body of at most `limit` bytes.
     pub(crate) async fn get(&self, path: &str, limit: usize, deadline: Deadline) -> Result<Signed, Missing> {
-        self.within(deadline, self.exchange(Message { path, body: None }, limit)).await
+        self.within(deadline, self.exchange(Message::get(path), limit)).await
     }
 
     /// Posts JSON; what comes back has at most `limit` bytes.
@@ -122,7 +139,18 @@ impl Channel {
         limit: usize,
         deadline: Deadline,
     ) -> Result<Signed, Missing> {
-        self.within(deadline, self.exchange(Message { path, body: Some(body) }, limit)).await
+        self.within(deadline, self.exchange(Message::post(path, body), limit)).await
+    }
+
+    /// Any method on a path, with JSON where there is any; what comes back has at most `limit` bytes and is not signed.
+    pub(crate) async fn request(
+        &self,
+        (method, path): (Method, &str),
+        body: Option<Bytes>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<String, Missing> {
+        Ok(self.within(deadline, self.exchange(Message { method, path, body }, limit)).await?.body)
     }
 
     /// The time from a request to its answer on a connection that stands.
@@ -134,7 +162,7 @@ impl Channel {
             };
             self.keep(connection);
             let started = Instant::now();
-            self.exchange(Message { path, body: None }, 0).await?;
+            self.exchange(Message::get(path), 0).await?;
             Ok(started.elapsed())
         };
         self.within(deadline, measure).await
@@ -266,7 +294,7 @@ pub(crate) async fn plain_get(
 ) -> Result<(u16, Bytes), Missing> {
     let exchange = async {
         let mut connection = open(connect_tcp(host, port, None).await?).await?;
-        let response = connection.send_request(request(Message { path, body: None }, &format!("{host}:{port}"))).await;
+        let response = connection.send_request(request(Message::get(path), &format!("{host}:{port}"))).await;
         let (head, body) = response.map_err(|error| Missing::Protocol(error.to_string()))?.into_parts();
         let limit = if head.status.is_success() { limit } else { LARGEST_PROBLEM };
         Ok((head.status.as_u16(), collect(body, limit).await?))
@@ -275,10 +303,10 @@ pub(crate) async fn plain_get(
 }
 
 fn request(message: Message<'_>, authority: &str) -> http::Request<Full<Bytes>> {
-    let posts = message.body.is_some();
+    let has_body = message.body.is_some();
     let mut request = http::Request::new(Full::new(message.body.unwrap_or_default()));
-    if posts {
-        *request.method_mut() = Method::POST;
+    *request.method_mut() = message.method;
+    if has_body {
         request.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     }
     if let Ok(uri) = message.path.parse() {

@@ -5,6 +5,7 @@ pub mod channel;
 mod descriptor;
 mod dns;
 pub mod hub;
+pub mod janus;
 mod jws;
 pub mod mirror;
 mod perspectives;
