@@ -13,6 +13,7 @@ use crate::dns::Dns;
 use crate::histories::Histories;
 use crate::hub::HubRole;
 use crate::identity::Identity;
+use crate::janus::Office;
 use crate::legacy::Legacy;
 use crate::lifecycle::Lifecycle;
 use crate::limits::RateLimits;
@@ -46,6 +47,8 @@ pub(crate) struct App {
     pub(crate) mirrors: Arc<Mirrors>,
     /// `None` where this node is no hub.
     pub(crate) hub: Option<Arc<HubRole>>,
+    /// `None` where this node certifies no mailboxes.
+    pub(crate) office: Option<Arc<Office>>,
     pub(crate) dns: Dns,
     pub(crate) channels: Arc<Channels>,
     /// `None` when it is off, or there is no HTTP listener.

@@ -25,6 +25,7 @@ use crate::error::NodeError;
 use crate::histories::Histories;
 use crate::hub::{HubRole, Tools as HubTools};
 use crate::identity::{Identity, IdentityError, ServerTerms};
+use crate::janus::{Office, Tools as OfficeTools};
 use crate::legacy::{Legacy, LegacyKeeper, Tools as LegacyTools};
 use crate::lifecycle::Lifecycle;
 use crate::limits::{Places, RateLimits};
@@ -104,6 +105,13 @@ impl Node {
             let under_way = node.app.shared.lifecycle.enter();
             tokio::spawn(async move {
                 hub.run().await;
+                drop(under_way);
+            });
+        }
+        if let Some(office) = node.app.office.clone() {
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                office.run().await;
                 drop(under_way);
             });
         }
@@ -305,6 +313,15 @@ async fn build(
         }
         None => None,
     };
+    let office = match settings.janus.clone() {
+        Some(janus) => {
+            let address = settings.announced(https).into_iter().next();
+            let address = address.unwrap_or_else(|| shared.identity.vantage().to_string());
+            let tools = OfficeTools { shared: shared.clone(), records: Arc::clone(&store) as _, address };
+            Some(Office::open(janus, data, tools).await?)
+        }
+        None => None,
+    };
     let channels = Channels::open(
         &settings.channel,
         shared.clone(),
@@ -327,6 +344,7 @@ async fn build(
         views,
         mirrors,
         hub,
+        office,
         channels,
         dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,

@@ -12,6 +12,7 @@ use parallax_proto::{RIRS, is_region};
 
 use crate::channels::ChannelSettings;
 use crate::error::NodeError;
+use crate::janus::JanusSettings;
 use crate::mirror::MirrorSettings;
 
 /// What a node is told. The default is safe to run on the open Internet: it listens on loopback alone and looks at
@@ -47,6 +48,8 @@ pub struct NodeSettings {
     pub mirror: MirrorSettings,
     /// How it serves peers and those who ask them; `None`: it is no hub.
     pub hub: Option<HubSettings>,
+    /// How it certifies mailboxes; `None`: it does not.
+    pub janus: Option<JanusSettings>,
     /// The message queue that channels are served on too, such as `nats://127.0.0.1:4222`; in the clear on loopback alone.
     /// Needs the feature `cluster`.
     pub bus: Option<String>,
@@ -92,6 +95,12 @@ impl NodeSettings {
         if let Some(bus) = &self.bus {
             check_bus(bus).map_err(|why| NodeError::Setting { field: "bus", why })?;
         }
+        if let Some(janus) = &self.janus {
+            if self.listen_tls.is_none() {
+                return bad("janus", "it is served over HTTPS only; name listen_tls".into());
+            }
+            janus.check()?;
+        }
         self.channel.check()?;
         self.mirror.check()
     }
@@ -131,6 +140,7 @@ impl Default for NodeSettings {
             scan_every: None,
             mirror: MirrorSettings::default(),
             hub: None,
+            janus: None,
             bus: None,
             channel: ChannelSettings::default(),
             server_certificate_life: Duration::from_secs(90 * 86_400),
