@@ -105,6 +105,15 @@ impl Circle {
         LoadedCircle { circle, left_out, changed: changed.into_iter().collect() }
     }
 
+    /// What is to be kept of a person; after every change of theirs. `None`: nothing any more.
+    pub fn saved(&self, person: UserId) -> Option<SavedPerson> {
+        let Person { mailbox, key, era, issued, declared, .. } = self.person(person)?;
+        let declared =
+            declared.iter().map(|one| SavedDeclaration { to: one.to.index() as u32, own: one.own, other: one.other });
+        let (number, mailbox, declared) = (person.index() as u32, mailbox.clone(), declared.collect());
+        Some(SavedPerson { number, mailbox, key: *key, era: *era, issued: *issued, declared })
+    }
+
     fn load_person(&mut self, person: SavedPerson) -> Result<(), BadCircle> {
         let SavedPerson { number, mailbox, key, era, issued, declared } = person;
         let id = UserId(number);
