@@ -1,6 +1,6 @@
 //! Why something asked of janus came to nothing.
 
-use parallax_core::{KeyId, Timestamp};
+use parallax_core::KeyId;
 use parallax_janus::{BadChain, Mailbox, NotAsked};
 
 use super::identity::BadIdentity;
@@ -21,11 +21,14 @@ pub enum JanusError {
     /// Too many orders.
     #[error("it takes no more orders now{}", told(.0))]
     TooMany(Option<String>),
+    /// It will not.
+    #[error("it refuses{}", told(.0))]
+    Forbidden(Option<String>),
     /// The answer does not fit.
-    #[error("the answer does not fit the order{}", told(.0))]
+    #[error("{}", .0.as_deref().unwrap_or("the answer does not fit the order"))]
     Wrong(Option<String>),
     /// The order is no more.
-    #[error("the order is over{}", told(.0))]
+    #[error("{}", .0.as_deref().unwrap_or("the order has expired, or has ended after five wrong answers"))]
     Over(Option<String>),
     /// Who asks is not believed.
     #[error("it does not take the certificate that this client has{}", told(.0))]
@@ -64,14 +67,6 @@ pub enum JanusError {
         /// The one in the certificate.
         found: KeyId,
     },
-    /// It would take the place of a newer one.
-    #[error("the certificate ends {found}, and the one that is here {held}; it was not kept")]
-    Older {
-        /// When the new one ends.
-        found: Timestamp,
-        /// When the one that is held ends.
-        held: Timestamp,
-    },
 }
 
 fn told(detail: &Option<String>) -> String {
@@ -79,12 +74,12 @@ fn told(detail: &Option<String>) -> String {
 }
 
 impl JanusError {
-    /// From the status of an answer. `404` is an order that is unknown, or a node without the role.
+    /// From the status of an answer, as far as it means the same everywhere.
     pub(super) fn of(missing: Missing) -> Self {
         match missing {
             Missing::Refused { status: 400 | 413 | 415 | 422, detail } => Self::Refused(detail),
             Missing::Refused { status: 401, detail } => Self::Unauthorised(detail),
-            Missing::Refused { status: 403, detail } => Self::Wrong(detail),
+            Missing::Refused { status: 403, detail } => Self::Forbidden(detail),
             Missing::Refused { status: 410, detail } => Self::Over(detail),
             Missing::Refused { status: 429, detail } => Self::TooMany(detail),
             other => Self::Missing(other),

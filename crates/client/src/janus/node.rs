@@ -109,7 +109,10 @@ impl JanusNode {
         let signature = order.sign(key, &proof).ok_or(JanusError::Key)?;
         let body = AnswerRequest { proof, token2: order.token2.to_string(), signature };
         let path = format!("/v1/orders/{}/answer", order.order);
-        let answer: CertificateAnswer = self.post(&path, &body, deadline).await.map_err(over)?;
+        let answer: CertificateAnswer = self.post(&path, &body, deadline).await.map_err(|error| match over(error) {
+            JanusError::Forbidden(detail) => JanusError::Wrong(detail),
+            other => other,
+        })?;
         self.take(&order.mailbox, key, answer.certificate.as_bytes(), deadline).await
     }
 
@@ -127,7 +130,11 @@ impl JanusNode {
         let signature = key.signer().sign(&message).map_err(|_| JanusError::Key)?;
         let key = URL_SAFE_NO_PAD.encode(key.public().spki());
         let body = RevocationRequest { key, at, signature: URL_SAFE_NO_PAD.encode(signature) };
-        self.send("/v1/revocations", &body, deadline).await.map(drop).map_err(no_janus)
+        self.send("/v1/revocations", &body, deadline).await.map(drop).map_err(|error| match error {
+            // It has certified no such key.
+            JanusError::Missing(Missing::Refused { status: 404, detail }) => JanusError::Forbidden(detail),
+            other => no_janus(other),
+        })
     }
 
     /// Judges certificates (PEM) that are to be `mailbox`'s for this key. Where the issuing certificate is not among them, it

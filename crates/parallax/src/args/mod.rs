@@ -5,6 +5,7 @@ mod ca_auth;
 mod check;
 mod demo;
 mod history;
+mod id;
 mod key;
 mod mirror;
 mod observe;
@@ -33,6 +34,9 @@ pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
 pub(crate) use history::HistoryArgs;
+pub(crate) use id::{
+    AgentArgs, IdArgs, IdCommand, IdConfirmArgs, IdImportArgs, IdRenewArgs, IdRequestArgs, IdRevokeArgs, IdShowArgs,
+};
 pub(crate) use key::{
     CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
 };
@@ -107,6 +111,10 @@ pub(crate) enum Command {
     Key(KeyArgs),
     /// Ask a node for something over a channel
     Call(CallArgs),
+    /// Your mailbox as your identity: certificates that a janus issues
+    Id(IdArgs),
+    /// Show the page that the link in janus' mail opens
+    Agent(AgentArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),
     /// List, add and remove the services that a node remembers

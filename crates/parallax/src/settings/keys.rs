@@ -156,6 +156,9 @@ pub(crate) const CHANNEL_IDLE: Key = key("channel.idle_secs", "PARALLAX_CHANNEL_
 /// Channels of one key.
 pub(crate) const CHANNEL_PER_KEY: Key = key("channel.per_key", "PARALLAX_CHANNEL_PER_KEY", "", "");
 
+/// The node that certifies the user's mailboxes.
+pub(crate) const ID_JANUS: Key = key("id.janus", "PARALLAX_ID_JANUS", "--janus", "the one that was asked before");
+
 /// All of them, in the order of the file.
 pub(crate) const ALL: &[&Key] = &[
     &POLICY,
@@ -209,4 +212,5 @@ pub(crate) const ALL: &[&Key] = &[
     &CHANNEL_LIFETIME,
     &CHANNEL_IDLE,
     &CHANNEL_PER_KEY,
+    &ID_JANUS,
 ];

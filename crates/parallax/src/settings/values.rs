@@ -359,6 +359,25 @@ impl Value for Addresses {
     }
 }
 
+/// A node by its URL, with the pin that says who it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pinned(pub(crate) VantageUrl);
+
+impl Value for Pinned {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let given = text(raw, "https://HOST:PORT#VANTAGE-ID")?;
+        let url: VantageUrl = given.parse().map_err(|why: parallax_client::BadVantageUrl| why.to_string())?;
+        match url.pin() {
+            Some(_) => Ok(Self(url)),
+            None => Err(format!("{url} has no pin; add #VANTAGE-ID (the node prints its id when it starts)")),
+        }
+    }
+
+    fn write(&self) -> String {
+        quote_toml(&self.0.to_string())
+    }
+}
+
 /// What a node is besides a notary and a mirror.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Roles {
