@@ -20,7 +20,9 @@ pub enum TrustError {
     #[error(transparent)]
     NoPin(#[from] NoPin),
     /// It keeps none.
-    #[error("the node keeps no trust between people; it neither certifies mailboxes nor believes a node that does, or is older than that")]
+    #[error(
+        "the node keeps no trust between people; it neither certifies mailboxes nor believes a node that does, or is older than that"
+    )]
     None,
     /// The certificate does not count there.
     #[error("{0}")]

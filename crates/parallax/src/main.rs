@@ -54,6 +54,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
         Command::Mirror(args) => commands::mirror::run(args, config),
+        Command::Ca(args) => commands::ca::run(args, config),
         Command::Key(args) => commands::key::run(args, config),
         Command::Call(args) => commands::call::run(args, config),
         Command::Id(args) => commands::id::run(args, config),

@@ -1,6 +1,7 @@
 //! The command line as it is given: raw text, a file for each command. [`crate::settings`] makes settings of it.
 
 mod accept;
+mod ca;
 mod ca_auth;
 mod check;
 mod demo;
@@ -30,6 +31,7 @@ use crate::failure::Failure;
 use crate::settings::{self, Flag, Key};
 
 pub(crate) use accept::{AcceptArgs, AcceptCommand, AcceptListArgs, AcceptRemoveArgs};
+pub(crate) use ca::{CaArgs, CaCommand, CaInitArgs, CaListArgs, CaRevokeArgs, CaRotateArgs};
 pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Vantage(VantageArgs),
     /// The federation of mirrors: ask it, or take part with your node
     Mirror(MirrorArgs),
+    /// The operator's side of a janus: its root, its keys, what it revoked
+    Ca(CaArgs),
     /// Make keys, and say which may open channels at your node
     Key(KeyArgs),
     /// Ask a node for something over a channel

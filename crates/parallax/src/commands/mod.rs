@@ -2,6 +2,7 @@
 
 pub(crate) mod accept;
 pub(crate) mod agent;
+pub(crate) mod ca;
 pub(crate) mod ca_auth;
 pub(crate) mod call;
 pub(crate) mod check;

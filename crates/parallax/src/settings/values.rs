@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parallax_client::VantageUrl;
 use parallax_core::{Policy, ServiceId, Share};
+use parallax_node::{BadRoute, Flow, MailRoute};
 use parallax_proto::{RIRS, is_region};
 
 use super::duration;
@@ -383,6 +384,8 @@ impl Value for Pinned {
 pub(crate) struct Roles {
     /// Peers attach to it, and others ask them through it.
     pub(crate) hub: bool,
+    /// It certifies mailboxes.
+    pub(crate) janus: bool,
 }
 
 impl Value for Roles {
@@ -402,16 +405,48 @@ impl Value for Roles {
         for name in names.ok_or("the value must be a list of roles such as [\"hub\"]")? {
             match name.as_str() {
                 "hub" => roles.hub = true,
+                "janus" => roles.janus = true,
                 // Every node is both.
                 "notary" | "mirror" => {}
-                other => return Err(format!("there is no role {other:?}; the roles are hub, mirror and notary")),
+                other => {
+                    return Err(format!("there is no role {other:?}; the roles are hub, janus, mirror and notary"));
+                }
             }
         }
         Ok(roles)
     }
 
     fn write(&self) -> String {
-        if self.hub { "[\"hub\"]".into() } else { "[]".into() }
+        let named = [("\"hub\"", self.hub), ("\"janus\"", self.janus)];
+        let on: Vec<_> = named.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
+        format!("[{}]", on.join(", "))
+    }
+}
+
+/// Where mails of a janus go.
+impl Value for MailRoute {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let route = text(raw, "where mails go, such as \"smtp://mail.example.com\"")?.parse();
+        route.map_err(|why: BadRoute| why.to_string())
+    }
+
+    fn write(&self) -> String {
+        quote_toml(&self.to_string())
+    }
+}
+
+/// Whether a mailbox is proved before a certificate is made.
+impl Value for Flow {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match text(raw, "proof or classic")? {
+            "proof" => Ok(Self::Proof),
+            "classic" => Ok(Self::Classic),
+            _ => Err("the value must be proof or classic".into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        quote_toml(if *self == Self::Proof { "proof" } else { "classic" })
     }
 }
 

@@ -41,11 +41,12 @@ mod tests {
     fn the_bytes_are_these() {
         let at: Timestamp = "2026-11-25T18:00:07.250Z".parse().unwrap();
         let message = revocation_message(VantageId::from_bytes([0; 32]), &Fingerprint::from_bytes([1; 32]), at);
+        let key = "01".repeat(32);
         let wanted = [
             b"parallax janus revoke 1\0\0\0\0\x40".as_slice(),
             &[b'0'; 64],
             b"\0\0\0\x40",
-            "01".repeat(32).as_bytes(),
+            key.as_bytes(),
             b"\0\0\0\x18",
             b"2026-11-25T18:00:07.250Z",
         ];

@@ -63,7 +63,7 @@ impl Relay {
         let mut line = step(connect).await.map_err(|why| format!("{host} port {port} is not reached: {why}"))?;
         if *security == Security::StartTls {
             if !line.can_starttls() {
-                line.abort().await;
+                drop(tokio::time::timeout(STEP, line.abort()).await);
                 return Err(format!("{host} does not offer STARTTLS; without it no mail goes there"));
             }
             let starttls = line.starttls(self.tls.clone(), &self.hello);
@@ -132,6 +132,8 @@ async fn step<T>(what: impl Future<Output = Result<T, Error>>) -> Result<T, Fail
 fn said<T>(result: Result<T, Error>) -> Result<T, Failed> {
     result.map_err(|error| match error.status() {
         Some(code) => Failed::Refused { code: code.to_string(), for_good: error.is_permanent() },
+        // Its words would be in the error, and may name an address.
+        None if error.is_response() => Failed::Broken("its answer can't be read".into()),
         None => Failed::Broken(error.to_string()),
     })
 }
