@@ -1,6 +1,6 @@
 //! One GET or POST over pinned TLS, with every size and time bounded.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use parallax_core::{Host, VantageId, plainly};
 use parallax_proto::{SIGNATURE_HEADER, Signed};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
@@ -59,6 +59,8 @@ pub(crate) struct Channel {
     url: VantageUrl,
     /// Without TLS: for what proves itself.
     plain: bool,
+    /// The local address that it connects from; `None` leaves it to the system.
+    source: Option<IpAddr>,
     verifier: Arc<PinVerifier>,
     connector: TlsConnector,
     idle: Mutex<Vec<Connection>>,
@@ -77,12 +79,17 @@ impl Channel {
         let config = verifier.client_config(identity).map_err(|error| Missing::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(config));
         let (idle, handshake) = (Mutex::new(Vec::new()), Mutex::new(None));
-        Ok(Self { url, plain: false, verifier, connector, idle, handshake })
+        Ok(Self { url, plain: false, source: None, verifier, connector, idle, handshake })
     }
 
     /// The same over plain HTTP: nothing that comes back is the node's unless it is signed or sealed.
     pub(crate) fn plain(url: VantageUrl) -> Result<Self, Missing> {
         Ok(Self { plain: true, ..Self::new(url)? })
+    }
+
+    /// Connects from this local address.
+    pub(crate) fn from_source(self, source: Option<IpAddr>) -> Self {
+        Self { source, ..self }
     }
 
     /// Host and port.
@@ -238,7 +245,7 @@ impl Channel {
     /// A fresh connection, before anything is said on it.
     pub(crate) async fn stream(&self) -> Result<Box<dyn Stream>, Missing> {
         let unreachable = |error: std::io::Error| Missing::Unreachable(sentence(&error));
-        let stream = connect_tcp(self.url.host(), self.url.port()).await?;
+        let stream = connect_tcp(self.url.host(), self.url.port(), self.source).await?;
         stream.set_nodelay(true).map_err(unreachable)?;
         if self.plain {
             return Ok(Box::new(stream));
@@ -286,7 +293,7 @@ pub(crate) async fn plain_get(
     deadline: Deadline,
 ) -> Result<(u16, Bytes), Missing> {
     let exchange = async {
-        let mut connection = open(connect_tcp(host, port).await?).await?;
+        let mut connection = open(connect_tcp(host, port, None).await?).await?;
         let response = connection.send_request(request(Message::get(path), &format!("{host}:{port}"))).await;
         let (head, body) = response.map_err(|error| Missing::Protocol(error.to_string()))?.into_parts();
         let limit = if head.status.is_success() { limit } else { LARGEST_PROBLEM };
@@ -319,12 +326,32 @@ async fn collect(body: hyper::body::Incoming, limit: usize) -> Result<Bytes, Mis
     Ok(body.to_bytes())
 }
 
-async fn connect_tcp(host: &Host, port: u16) -> Result<TcpStream, Missing> {
-    let result = match host {
-        Host::Address(address) => TcpStream::connect(SocketAddr::new(*address, port)).await,
-        Host::Name(name) => TcpStream::connect((name.as_str(), port)).await,
+async fn connect_tcp(host: &Host, port: u16, source: Option<IpAddr>) -> Result<TcpStream, Missing> {
+    let result = match (host, source) {
+        (Host::Address(address), None) => TcpStream::connect(SocketAddr::new(*address, port)).await,
+        (Host::Name(name), None) => TcpStream::connect((name.as_str(), port)).await,
+        (host, Some(source)) => connect_from(host, port, source).await,
     };
     result.map_err(|error| Missing::Unreachable(sentence(&error)))
+}
+
+/// The first address of the host that can be reached from this one.
+async fn connect_from(host: &Host, port: u16, source: IpAddr) -> std::io::Result<TcpStream> {
+    let targets: Vec<SocketAddr> = match host {
+        Host::Address(address) => vec![SocketAddr::new(*address, port)],
+        Host::Name(name) => tokio::net::lookup_host((name.as_str(), port)).await?.collect(),
+    };
+    let why = format!("it has no address that can be reached from {source}");
+    let mut last = std::io::Error::new(std::io::ErrorKind::AddrNotAvailable, why);
+    for target in targets.into_iter().filter(|target| target.is_ipv4() == source.is_ipv4()) {
+        let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(source, 0))?;
+        match socket.connect(target).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 async fn open(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, Missing> {

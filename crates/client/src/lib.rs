@@ -19,6 +19,7 @@ mod peer;
 mod pin;
 mod report;
 mod resolve;
+mod trust;
 mod url;
 mod vantage;
 
@@ -47,6 +48,7 @@ pub use report::{
     AskedMirrors, Dropped, JudgedHostKey, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView,
 };
 pub use resolve::{NameReport, ReportedAnswer};
+pub use trust::{TrustError, TrustNode};
 pub use url::{BadVantageUrl, HUB_SCHEME, NOTARY_SCHEME, VantageName, VantageUrl};
 pub use vantage::{Deadline, Missing, VantagePoint};
 // What users name themselves by.

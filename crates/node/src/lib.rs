@@ -40,7 +40,9 @@ mod scan;
 mod seldom;
 mod settings;
 mod single_flight;
+mod trust;
 mod views;
+mod vouching;
 mod weight;
 
 pub use bootstrap::BOOTSTRAP;
@@ -59,3 +61,4 @@ pub use node::Node;
 pub use operator::{MirrorWish, NotAsked, OPERATOR_SOCKET, ask_operator};
 pub use parallax_janus::Limits as JanusLimits;
 pub use settings::{NodeLimits, NodeSettings, Rate};
+pub use vouching::BelieveSettings;

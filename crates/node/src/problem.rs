@@ -7,7 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What `code` may be; programs know a failure by it.
-pub(crate) const CODES: [&str; 30] = [
+pub(crate) const CODES: [&str; 32] = [
     "bad-order",
     "bad-parameter",
     "bad-query",
@@ -15,11 +15,13 @@ pub(crate) const CODES: [&str; 30] = [
     "body-too-large",
     "certificate-required",
     "clock",
+    "cross-site",
     "https-only",
     "lost",
     "mail-queue-full",
     "method-not-allowed",
     "metrics",
+    "not-declared",
     "not-found",
     "not-issuing",
     "not-ready",

@@ -1,6 +1,7 @@
 //! The HTTP API: which request leads where, and what holds for all of them.
 
 mod janus;
+mod trust;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, RawQuery, Request, State, WebSocketUpgrade};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -78,6 +79,8 @@ fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
         ("/v1/certificates", Counted::Yes, post(janus::renew)),
         ("/v1/revocations", Counted::Yes, post(janus::revoke)),
         ("/v1/ca", Counted::Yes, get(janus::list)),
+        ("/v1/trust", Counted::Yes, get(trust::list)),
+        ("/v1/trust/{email}", Counted::Yes, put(trust::declare).delete(trust::withdraw)),
         ("/healthz", Counted::No, get(health)),
         ("/readyz", Counted::No, get(ready)),
         ("/metrics", Counted::Yes, get(metrics)),
@@ -158,6 +161,7 @@ fn most_bytes(app: &App, route: &str) -> usize {
         | "/v1/orders/{order}/state"
         | "/v1/certificates"
         | "/v1/revocations" => LARGEST_JANUS_REQUEST,
+        "/v1/trust" | "/v1/trust/{email}" => LARGEST_JANUS_REQUEST,
         _ => app.body_bytes,
     }
 }

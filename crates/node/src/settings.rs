@@ -14,6 +14,7 @@ use crate::channels::ChannelSettings;
 use crate::error::NodeError;
 use crate::janus::JanusSettings;
 use crate::mirror::MirrorSettings;
+use crate::vouching::BelieveSettings;
 
 /// What a node is told. The default is safe to run on the open Internet: it listens on loopback alone and looks at
 /// public addresses alone.
@@ -50,6 +51,8 @@ pub struct NodeSettings {
     pub hub: Option<HubSettings>,
     /// How it certifies mailboxes; `None`: it does not.
     pub janus: Option<JanusSettings>,
+    /// Nodes whose certificates of mailboxes count here, besides this node's own.
+    pub believe: BelieveSettings,
     /// The message queue that channels are served on too, such as `nats://127.0.0.1:4222`; in the clear on loopback alone.
     /// Needs the feature `cluster`.
     pub bus: Option<String>,
@@ -101,6 +104,7 @@ impl NodeSettings {
             }
             janus.check()?;
         }
+        self.believe.check()?;
         self.channel.check()?;
         self.mirror.check()
     }
@@ -140,6 +144,7 @@ impl Default for NodeSettings {
             scan_every: None,
             mirror: MirrorSettings::default(),
             hub: None,
+            believe: BelieveSettings::default(),
             janus: None,
             bus: None,
             channel: ChannelSettings::default(),

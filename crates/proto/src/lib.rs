@@ -12,6 +12,7 @@ mod perspectives;
 mod perspectives_reply;
 mod public_key;
 mod signed;
+pub mod trust;
 mod view;
 
 use std::time::Duration;

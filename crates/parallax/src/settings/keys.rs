@@ -184,6 +184,7 @@ pub(crate) const JANUS_ADDRESS_DAY: Key = key("janus.mails_a_day", "PARALLAX_JAN
 pub(crate) const JANUS_NETWORK_HOUR: Key = key("janus.orders_a_network", "PARALLAX_JANUS_ORDERS_A_NETWORK", "", "");
 /// Orders in an hour, from wherever.
 pub(crate) const JANUS_OVERALL_HOUR: Key = key("janus.orders_an_hour", "PARALLAX_JANUS_ORDERS_AN_HOUR", "", "");
+
 /// The node that certifies the user's mailboxes.
 pub(crate) const ID_JANUS: Key = key("id.janus", "PARALLAX_ID_JANUS", "--janus", "the one that was asked before");
 
