@@ -276,7 +276,8 @@ impl Checker {
             let reached = gathered.evidence.local().now.address;
             if told { aftermath.reporting(service, reached) } else { aftermath }.spawn();
         }
-        Report { own_word, mirrors, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
+        let votes = policy.hub_votes(&gathered.evidence);
+        Report { own_word, mirrors, votes, ..gathered.into_report(policy.name(), verdict, begun.elapsed()) }
     }
 
     /// Waits until mirrors of the federation have been told of the checks so far, or this time is over: for programs that

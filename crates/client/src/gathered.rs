@@ -115,7 +115,8 @@ impl Gathered {
 
     /// Notes that a hub is asked for so many views; returns its index.
     pub(crate) fn ask_hub(&mut self, hub: Arc<dyn HubPoint>, replies: u16) -> usize {
-        self.evidence.ask_hub(AskedHub { vantage: hub.id(), replies: replies.into() });
+        let (vantage, by_edges) = (hub.id(), hub.by_edges());
+        self.evidence.ask_hub(AskedHub { vantage, replies: replies.into(), by_edges });
         self.asked_hubs.push((hub, false));
         self.asked_hubs.len() - 1
     }
@@ -235,6 +236,7 @@ impl Gathered {
             verdict,
             own_word: None,
             mirrors: None,
+            votes: Vec::new(),
             elapsed,
             evidence: self.evidence,
             views: self.views,

@@ -1,6 +1,6 @@
 //! One GET or POST over pinned TLS, with every size and time bounded.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use parallax_core::{Host, VantageId, plainly};
 use parallax_proto::{SIGNATURE_HEADER, Signed};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 
+use crate::janus::OwnIdentity;
 use crate::pin::{PinError, PinVerifier};
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing};
@@ -30,11 +31,22 @@ const LARGEST_PROBLEM: usize = 16 * 1024;
 
 type Connection = SendRequest<Full<Bytes>>;
 
-/// What is sent: a path with its query, and a JSON body where it is a POST.
+/// What is sent: a path with its query, and a JSON body where there is one.
 #[derive(Clone)]
 struct Message<'a> {
+    method: Method,
     path: &'a str,
     body: Option<Bytes>,
+}
+
+impl<'a> Message<'a> {
+    fn get(path: &'a str) -> Self {
+        Self { method: Method::GET, path, body: None }
+    }
+
+    fn post(path: &'a str, body: Bytes) -> Self {
+        Self { method: Method::POST, path, body: Some(body) }
+    }
 }
 
 /// A byte stream to a node.
@@ -47,6 +59,8 @@ pub(crate) struct Channel {
     url: VantageUrl,
     /// Without TLS: for what proves itself.
     plain: bool,
+    /// The local address that it connects from; `None` leaves it to the system.
+    source: Option<IpAddr>,
     verifier: Arc<PinVerifier>,
     connector: TlsConnector,
     idle: Mutex<Vec<Connection>>,
@@ -56,16 +70,26 @@ pub(crate) struct Channel {
 
 impl Channel {
     pub(crate) fn new(url: VantageUrl) -> Result<Self, Missing> {
+        Self::acting_as(url, None)
+    }
+
+    /// One that shows this identity's certificate when it is asked for.
+    pub(crate) fn acting_as(url: VantageUrl, identity: Option<&OwnIdentity>) -> Result<Self, Missing> {
         let verifier = PinVerifier::new(url.pin());
-        let config = verifier.client_config().map_err(|error| Missing::Certificate(error.to_string()))?;
+        let config = verifier.client_config(identity).map_err(|error| Missing::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(config));
         let (idle, handshake) = (Mutex::new(Vec::new()), Mutex::new(None));
-        Ok(Self { url, plain: false, verifier, connector, idle, handshake })
+        Ok(Self { url, plain: false, source: None, verifier, connector, idle, handshake })
     }
 
     /// The same over plain HTTP: nothing that comes back is the node's unless it is signed or sealed.
     pub(crate) fn plain(url: VantageUrl) -> Result<Self, Missing> {
         Ok(Self { plain: true, ..Self::new(url)? })
+    }
+
+    /// Connects from this local address.
+    pub(crate) fn from_source(self, source: Option<IpAddr>) -> Self {
+        Self { source, ..self }
     }
 
     /// Host and port.
@@ -81,7 +105,7 @@ impl Channel {
         limit: usize,
         deadline: Deadline,
     ) -> Result<(u16, Bytes), Missing> {
-        let message = Message { path, body: Some(body) };
+        let message = Message::post(path, body);
         let exchange = async {
             let (connection, response) = self.respond(message).await?;
             let (head, body) = response.into_parts();
@@ -104,7 +128,7 @@ impl Channel {
 
     /// A signed body of at most `limit` bytes.
     pub(crate) async fn get(&self, path: &str, limit: usize, deadline: Deadline) -> Result<Signed, Missing> {
-        self.within(deadline, self.exchange(Message { path, body: None }, limit)).await
+        self.within(deadline, self.exchange(Message::get(path), limit)).await
     }
 
     /// Posts JSON; what comes back has at most `limit` bytes.
@@ -115,7 +139,18 @@ impl Channel {
         limit: usize,
         deadline: Deadline,
     ) -> Result<Signed, Missing> {
-        self.within(deadline, self.exchange(Message { path, body: Some(body) }, limit)).await
+        self.within(deadline, self.exchange(Message::post(path, body), limit)).await
+    }
+
+    /// Any method on a path, with JSON where there is any; what comes back has at most `limit` bytes and is not signed.
+    pub(crate) async fn request(
+        &self,
+        (method, path): (Method, &str),
+        body: Option<Bytes>,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<String, Missing> {
+        Ok(self.within(deadline, self.exchange(Message { method, path, body }, limit)).await?.body)
     }
 
     /// The time from a request to its answer on a connection that stands.
@@ -127,7 +162,7 @@ impl Channel {
             };
             self.keep(connection);
             let started = Instant::now();
-            self.exchange(Message { path, body: None }, 0).await?;
+            self.exchange(Message::get(path), 0).await?;
             Ok(started.elapsed())
         };
         self.within(deadline, measure).await
@@ -210,7 +245,7 @@ impl Channel {
     /// A fresh connection, before anything is said on it.
     pub(crate) async fn stream(&self) -> Result<Box<dyn Stream>, Missing> {
         let unreachable = |error: std::io::Error| Missing::Unreachable(sentence(&error));
-        let stream = connect_tcp(self.url.host(), self.url.port()).await?;
+        let stream = connect_tcp(self.url.host(), self.url.port(), self.source).await?;
         stream.set_nodelay(true).map_err(unreachable)?;
         if self.plain {
             return Ok(Box::new(stream));
@@ -258,8 +293,8 @@ pub(crate) async fn plain_get(
     deadline: Deadline,
 ) -> Result<(u16, Bytes), Missing> {
     let exchange = async {
-        let mut connection = open(connect_tcp(host, port).await?).await?;
-        let response = connection.send_request(request(Message { path, body: None }, &format!("{host}:{port}"))).await;
+        let mut connection = open(connect_tcp(host, port, None).await?).await?;
+        let response = connection.send_request(request(Message::get(path), &format!("{host}:{port}"))).await;
         let (head, body) = response.map_err(|error| Missing::Protocol(error.to_string()))?.into_parts();
         let limit = if head.status.is_success() { limit } else { LARGEST_PROBLEM };
         Ok((head.status.as_u16(), collect(body, limit).await?))
@@ -268,10 +303,10 @@ pub(crate) async fn plain_get(
 }
 
 fn request(message: Message<'_>, authority: &str) -> http::Request<Full<Bytes>> {
-    let posts = message.body.is_some();
+    let has_body = message.body.is_some();
     let mut request = http::Request::new(Full::new(message.body.unwrap_or_default()));
-    if posts {
-        *request.method_mut() = Method::POST;
+    *request.method_mut() = message.method;
+    if has_body {
         request.headers_mut().insert(CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
     }
     if let Ok(uri) = message.path.parse() {
@@ -291,12 +326,32 @@ async fn collect(body: hyper::body::Incoming, limit: usize) -> Result<Bytes, Mis
     Ok(body.to_bytes())
 }
 
-async fn connect_tcp(host: &Host, port: u16) -> Result<TcpStream, Missing> {
-    let result = match host {
-        Host::Address(address) => TcpStream::connect(SocketAddr::new(*address, port)).await,
-        Host::Name(name) => TcpStream::connect((name.as_str(), port)).await,
+async fn connect_tcp(host: &Host, port: u16, source: Option<IpAddr>) -> Result<TcpStream, Missing> {
+    let result = match (host, source) {
+        (Host::Address(address), None) => TcpStream::connect(SocketAddr::new(*address, port)).await,
+        (Host::Name(name), None) => TcpStream::connect((name.as_str(), port)).await,
+        (host, Some(source)) => connect_from(host, port, source).await,
     };
     result.map_err(|error| Missing::Unreachable(sentence(&error)))
+}
+
+/// The first address of the host that can be reached from this one.
+async fn connect_from(host: &Host, port: u16, source: IpAddr) -> std::io::Result<TcpStream> {
+    let targets: Vec<SocketAddr> = match host {
+        Host::Address(address) => vec![SocketAddr::new(*address, port)],
+        Host::Name(name) => tokio::net::lookup_host((name.as_str(), port)).await?.collect(),
+    };
+    let why = format!("it has no address that can be reached from {source}");
+    let mut last = std::io::Error::new(std::io::ErrorKind::AddrNotAvailable, why);
+    for target in targets.into_iter().filter(|target| target.is_ipv4() == source.is_ipv4()) {
+        let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(source, 0))?;
+        match socket.connect(target).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }
 
 async fn open(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> Result<Connection, Missing> {

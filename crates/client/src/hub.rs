@@ -30,6 +30,11 @@ pub trait HubPoint: Send + Sync {
     /// The id of the key that asks. A view of that peer is nobody else's.
     fn own_key(&self) -> VantageId;
 
+    /// Whether it is asked in a person's name: then only views count that came over that person's edges of trust.
+    fn by_edges(&self) -> bool {
+        false
+    }
+
     /// Asks. Each answer goes to `heard` as it comes, unverified; what is returned ends it, and may hold answers too.
     fn ask(
         &self,
@@ -124,7 +129,7 @@ impl Door<'_> {
     }
 
     fn judge(&mut self, answer: Answer) -> Result<ReportedPeer, Missing> {
-        let Answer { network, edge, cached, .. } = answer.clone();
+        let Answer { network, edge, trusted, cached, .. } = answer.clone();
         if network.len() > LONGEST_WORD || edge.len() > LONGEST_WORD {
             return Err(Missing::Peer("its network or edge is named by more than 64 characters".into()));
         }
@@ -135,11 +140,13 @@ impl Door<'_> {
         if peer == asked.hub.own_key() {
             return Err(Missing::Peer("it is your own view that came back".into()));
         }
+        // A hub that was asked in nobody's name knows of no edges.
+        let trusted = trusted && asked.hub.by_edges();
         if !self.met.insert(peer) {
             return Err(Missing::Peer(format!("a second view of the peer {}: one key is one vote", peer.short())));
         }
         let region = view.content().view().region.clone();
-        Ok(ReportedPeer { hub: asked.hub.id(), peer, region, network, edge, cached, view })
+        Ok(ReportedPeer { hub: asked.hub.id(), peer, region, network, edge, trusted, cached, view })
     }
 }
 
@@ -150,7 +157,7 @@ impl ReportedPeer {
     /// What counts of it.
     pub(crate) fn testimony(&self) -> PeerTestimony {
         let (network, edge) = (self.network.clone(), self.edge.clone());
-        PeerTestimony { hub: self.hub, testimony: self.view.testimony(), network, edge }
+        PeerTestimony { hub: self.hub, testimony: self.view.testimony(), network, edge, trusted: self.trusted }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A hub behind its pin, asked over a channel on a WebSocket; and the loop of a peer that serves it.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -99,6 +100,10 @@ impl HubPoint for HubVantage {
         self.key.id().into()
     }
 
+    fn by_edges(&self) -> bool {
+        !self.key.shown().chain().is_empty()
+    }
+
     fn ask(
         &self,
         ask: Ask,
@@ -171,7 +176,12 @@ pub struct PeerLoop {
     url: VantageUrl,
     eye: Arc<PeerEye>,
     door: Arc<Semaphore>,
+    source: Option<IpAddr>,
+    renewed: Option<Renewed>,
 }
+
+/// The key of a peer with the certificates that it has by now; `None` where that is no other than before.
+type Renewed = Arc<dyn Fn() -> Option<OwnKey> + Send + Sync>;
 
 /// Who is told what happens to a peer.
 type Tell = Arc<dyn Fn(PeerNews) + Send + Sync>;
@@ -180,7 +190,10 @@ impl PeerLoop {
     /// A peer that looks with `eye` for the hub at `url`, whose pin says who it must be.
     pub fn new(url: VantageUrl, eye: PeerEye) -> Result<Self, NoPin> {
         match url.pin() {
-            Some(_) => Ok(Self { url, eye: Arc::new(eye), door: Arc::new(Semaphore::new(1)) }),
+            Some(_) => {
+                let door = Arc::new(Semaphore::new(1));
+                Ok(Self { url, eye: Arc::new(eye), door, source: None, renewed: None })
+            }
             None => Err(NoPin(url)),
         }
     }
@@ -188,6 +201,21 @@ impl PeerLoop {
     /// Connects only with a permit of this: many peers of one process would else all shake hands at once, each too slowly.
     pub fn through(self, door: Arc<Semaphore>) -> Self {
         Self { door, ..self }
+    }
+
+    /// Connects from this local address: the hub counts the peer to the network that it comes from.
+    pub fn from_source(self, source: Option<IpAddr>) -> Self {
+        Self { source, ..self }
+    }
+
+    /// Asks for its certificates before each connection: they may have been renewed since. The key stays the same.
+    pub fn renewed_by(self, renewed: impl Fn() -> Option<OwnKey> + Send + Sync + 'static) -> Self {
+        Self { renewed: Some(Arc::new(renewed)), ..self }
+    }
+
+    fn key(&self) -> OwnKey {
+        let renewed = self.renewed.as_ref().and_then(|renewed| renewed());
+        renewed.filter(|key| key.id() == self.eye.key().id()).unwrap_or_else(|| self.eye.key().clone())
     }
 
     /// Serves until it is dropped; comes again when the connection ends, later each time.
@@ -212,7 +240,8 @@ impl PeerLoop {
     async fn serve(&self, tell: &Tell) -> Result<std::convert::Infallible, Missing> {
         // The door is never closed.
         let place = self.door.acquire().await;
-        let connecting = Attached::open(self.url.clone().into(), self.eye.key().clone(), Deadline::within(CONNECTING));
+        let (url, deadline) = (self.url.clone().into(), Deadline::within(CONNECTING));
+        let connecting = Attached::open_from(url, self.key(), self.source, deadline);
         let mut attached = connecting.await.map_err(missing)?;
         let caller = attached.caller();
         self.attach(&caller).await?;

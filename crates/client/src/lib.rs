@@ -10,6 +10,7 @@ mod gathered;
 mod http;
 mod hub;
 mod hub_vantage;
+mod janus;
 mod mail;
 mod node;
 mod notary;
@@ -18,6 +19,7 @@ mod peer;
 mod pin;
 mod report;
 mod resolve;
+mod trust;
 mod url;
 mod vantage;
 
@@ -33,6 +35,10 @@ pub use federation::{
 };
 pub use hub::HubPoint;
 pub use hub_vantage::{HubVantage, PeerLoop, PeerNews};
+pub use janus::{
+    BadIdentity, BadProof, Claims, IdentityKey, JanusError, JanusNode, NewKey, OwnIdentity, PendingOrder, Placement,
+    Proof, certificates_pem, read_certificates,
+};
 pub use mail::{MailReport, RelayReport, ReportedRoute};
 pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
@@ -42,5 +48,8 @@ pub use report::{
     AskedMirrors, Dropped, JudgedHostKey, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView,
 };
 pub use resolve::{NameReport, ReportedAnswer};
+pub use trust::{TrustError, TrustNode};
 pub use url::{BadVantageUrl, HUB_SCHEME, NOTARY_SCHEME, VantageName, VantageUrl};
 pub use vantage::{Deadline, Missing, VantagePoint};
+// What users name themselves by.
+pub use parallax_janus::{BadMailbox, Mailbox, Token};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use parallax_core::{Timestamp, VantageId};
 use parallax_probe::AwsLc;
+use parallax_proto::janus::{CaList, LARGEST_CA_LIST};
 use parallax_proto::mirror::{self, LARGEST_LIST, Listed, MirrorList, Peer, Signatory, Status};
 use parallax_proto::{
     Descriptor, DnsQuestion, DnsReply, Expected, LARGEST_DESCRIPTOR, LARGEST_DNS_REPLY, LARGEST_VIEW, Question, Signed,
@@ -142,6 +143,14 @@ impl NodeVantage {
         let by = |statement_key| Signatory { vantage: self.id, statement_key };
         let verify = |key, signed| Ok(mirror::verify::<MirrorList>(&AwsLc, by(key), signed, now())?);
         Ok(self.ask(path, LARGEST_LIST, deadline, verify).await?.into_content())
+    }
+
+    /// Whose certificates of mailboxes count at a node of the role `janus`, and which keys no longer do.
+    pub async fn authorities(&self, deadline: Deadline) -> Result<Verified<CaList>, Missing> {
+        let by = |statement_key| Signatory { vantage: self.id, statement_key };
+        let verify =
+            |key, signed| mirror::verify::<CaList>(&AwsLc, by(key), signed, now()).map_err(Missing::Authorities);
+        self.ask("/v1/ca", LARGEST_CA_LIST, deadline, verify).await
     }
 
     async fn learn(&self, deadline: Deadline) -> Result<Known, Missing> {

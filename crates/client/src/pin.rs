@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::janus::OwnIdentity;
 use parallax_core::{Suite, VantageId};
 use parallax_probe::AwsLc;
 use parallax_proto::vantage_id;
@@ -35,13 +36,21 @@ impl PinVerifier {
         *self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// TLS settings under this verifier.
-    pub(crate) fn client_config(self: &Arc<Self>) -> Result<ClientConfig, rustls::Error> {
-        let mut config = ClientConfig::builder_with_provider(self.provider.clone())
-            .with_safe_default_protocol_versions()?
+    /// TLS settings under this verifier. With an identity the client shows its certificate when it is asked for one, and
+    /// speaks TLS 1.3 alone: in TLS 1.2 whoever listens would read the mailbox in it.
+    pub(crate) fn client_config(
+        self: &Arc<Self>,
+        identity: Option<&OwnIdentity>,
+    ) -> Result<ClientConfig, rustls::Error> {
+        let versions = if identity.is_some() { &[&rustls::version::TLS13] } else { rustls::DEFAULT_VERSIONS };
+        let config = ClientConfig::builder_with_provider(self.provider.clone())
+            .with_protocol_versions(versions)?
             .dangerous()
-            .with_custom_certificate_verifier(self.clone())
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(self.clone());
+        let mut config = match identity.map(OwnIdentity::for_tls) {
+            Some((chain, key)) => config.with_client_auth_cert(chain, key)?,
+            None => config.with_no_client_auth(),
+        };
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }

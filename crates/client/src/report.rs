@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use parallax_core::{Accepted, Evidence, HostKey, NotaryTestimony, ServiceId, Touched, VantageId, Verdict};
+use parallax_core::{
+    Accepted, EdgeOutcome, Evidence, HostKey, HubVote, NotaryTestimony, ServiceId, Touched, VantageId, Verdict,
+};
 use parallax_proto::hub::{Counts, Ended, PeerView};
 use parallax_proto::{Contradiction, NotaryReply, Verified, View};
 use serde_json::{Value, json};
@@ -21,6 +23,8 @@ pub struct Report {
     pub own_word: Option<Touched>,
     /// Which mirrors of the federation were asked, where there was one to ask.
     pub mirrors: Option<AskedMirrors>,
+    /// How the views counted that came over the asker's own edges of trust, for each hub that was asked in their name.
+    pub votes: Vec<HubVote>,
     /// How long it took.
     pub elapsed: Duration,
     /// What it was decided from, the own look included.
@@ -102,6 +106,8 @@ pub struct ReportedPeer {
     pub network: String,
     /// The hub's word for the trust relationship through which it came.
     pub edge: String,
+    /// Whether that is one of the asker's own edges; strangers' views are shown and not counted.
+    pub trusted: bool,
     /// The hub remembered it; nobody looked for this check.
     pub cached: bool,
     /// The view.
@@ -186,6 +192,9 @@ impl Report {
             report.insert("peers".into(), self.peers.iter().map(|peer| self.peer_to_json(peer)).collect());
             report.insert("hubs".into(), self.hubs.iter().map(|hub| self.hub_to_json(hub)).collect());
         }
+        if let (Some(report), false) = (report.as_object_mut(), self.votes.is_empty()) {
+            report.insert("trust".into(), self.votes.iter().map(vote_to_json).collect());
+        }
         if let (Some(report), Some(touched)) = (report.as_object_mut(), &self.own_word) {
             report.insert("accepted".into(), own_word_to_json(touched));
         }
@@ -224,6 +233,7 @@ impl Report {
             "region": peer.region,
             "network": peer.network,
             "edge": peer.edge,
+            "trusted": peer.trusted,
             "cached": peer.cached,
             "agrees": judged.map(|judged| judged.agrees),
             "word": judged.map(|judged| judged.word),
@@ -249,6 +259,25 @@ impl Report {
 
 pub(crate) fn failure_to_json(vantage: &VantageId, why: &Missing) -> Value {
     json!({ "vantage": vantage, "why": why.to_string() })
+}
+
+/// `liars`: how many edges would have to lie to turn the outcome; null where it says nothing, or no lie could.
+fn vote_to_json(vote: &HubVote) -> Value {
+    let (outcome, liars) = match vote.outcome {
+        EdgeOutcome::Trusted { liars } => ("trusted", Some(liars)),
+        EdgeOutcome::Outvoted { liars } => ("outvoted", Some(liars)),
+        EdgeOutcome::TooFew { .. } => ("too-few", None),
+    };
+    json!({
+        "hub": vote.hub,
+        "outcome": outcome,
+        "edges": vote.vote.edges(),
+        "networks": vote.vote.networks(),
+        "views": vote.vote.views(),
+        "agreement": vote.vote.agreement(),
+        "liars": liars.filter(|liars| *liars <= vote.vote.edges()),
+        "strangers": vote.strangers,
+    })
 }
 
 fn own_word_to_json(touched: &Touched) -> Value {

@@ -102,6 +102,9 @@ pub enum Missing {
     /// Its list of mirrors does not hold.
     #[error("its list of mirrors does not hold: {0}")]
     Mirrors(#[from] StatementError),
+    /// Its list of roots and denied keys does not hold.
+    #[error("its list of roots and denied keys does not hold: {0}")]
+    Authorities(StatementError),
     /// An old notary's reply does not hold.
     #[error("{0}")]
     Reply(#[from] ReplyError),
@@ -142,6 +145,7 @@ impl Missing {
             Missing::View(ViewError::Signature(BadSignature::Mismatch))
                 | Missing::Dns(DnsReplyError::Signature(BadSignature::Mismatch))
                 | Missing::Mirrors(StatementError::Signature(BadSignature::Mismatch))
+                | Missing::Authorities(StatementError::Signature(BadSignature::Mismatch))
         )
     }
 
@@ -166,6 +170,7 @@ impl Missing {
             | Missing::View(_)
             | Missing::Dns(_)
             | Missing::Mirrors(_)
+            | Missing::Authorities(_)
             | Missing::Reply(_)
             | Missing::TooLarge(_)
             | Missing::Peer(_)

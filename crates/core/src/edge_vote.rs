@@ -85,6 +85,11 @@ impl EdgeVote {
         self.shares.len()
     }
 
+    /// Networks that they came from.
+    pub fn networks(&self) -> usize {
+        self.networks
+    }
+
     /// Views that counted.
     pub fn views(&self) -> usize {
         self.views

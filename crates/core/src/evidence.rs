@@ -43,6 +43,8 @@ pub struct AskedHub {
     pub vantage: VantageId,
     /// How many peers' views it was asked for.
     pub replies: usize,
+    /// It was asked in a person's name: only views that came over that person's edges of trust count of it.
+    pub by_edges: bool,
 }
 
 /// What a peer testifies, and through whom it was heard. The client makes it from verified views only.
@@ -56,6 +58,8 @@ pub struct PeerTestimony {
     pub network: String,
     /// The trust relationship through which the peer came, likewise; all strangers together are one.
     pub edge: String,
+    /// Whether that is one of the asker's own edges, and not that of all strangers.
+    pub trusted: bool,
 }
 
 /// The local look plus the views: everything a policy may know.
@@ -159,7 +163,10 @@ impl Evidence {
     /// peers do, is the policy's affair.
     pub fn ask_hub(&mut self, hub: AskedHub) {
         match self.asked_hubs.iter_mut().find(|known| known.vantage == hub.vantage) {
-            Some(known) => known.replies = known.replies.max(hub.replies),
+            Some(known) => {
+                known.replies = known.replies.max(hub.replies);
+                known.by_edges |= hub.by_edges;
+            }
             None => self.asked_hubs.push(hub),
         }
     }
@@ -167,7 +174,7 @@ impl Evidence {
     /// Adds what a peer testifies, in the order of arrival; a later testimony of the same key through the same hub
     /// replaces the earlier. A hub that was not asked counts as asked.
     pub fn add_peer(&mut self, peer: PeerTestimony) {
-        self.ask_hub(AskedHub { vantage: peer.hub, replies: 1 });
+        self.ask_hub(AskedHub { vantage: peer.hub, replies: 1, by_edges: false });
         let same =
             |known: &&mut PeerTestimony| known.hub == peer.hub && known.testimony.vantage == peer.testimony.vantage;
         match self.peers.iter_mut().find(same) {

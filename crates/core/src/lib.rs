@@ -46,7 +46,7 @@ pub use notary::{Md5Span, NotaryTestimony};
 pub use observation::{BadCaId, BadNetwork, CaId, Look, Met, Network, Observation, Outcome, PublicCa, Starttls};
 pub use old_rows::{with_old_rows, with_old_rows_side_by_side};
 pub use plain::plainly;
-pub use policy::{BadShare, Condition, Policy, Share, Variation, compare, least_asked};
+pub use policy::{BadShare, Condition, HubVote, Policy, Share, Variation, compare, least_asked};
 pub use record_kind::{BadRecordKind, RecordKind};
 pub use resolution::{DnsTestimony, JudgedAnswer, NameRule, NameVerdict, Resolution, SetAgreement, Told};
 pub use rows::LegacyRow;

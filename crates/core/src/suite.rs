@@ -46,10 +46,10 @@ pub trait AeadKey: Send + Sync {
 
 /// A key that signs. Its algorithm is fixed with it.
 pub trait Signer: Send + Sync {
-    /// The JWS name of the algorithm: `EdDSA`, `ES256` or `PS256`.
+    /// The JWS name of the algorithm: `EdDSA`, `ES256` or `PS256`; `RS256` in X.509 alone.
     fn algorithm(&self) -> &'static str;
 
-    /// A signature of `message`: 64 bytes, with `PS256` as many as the modulus has.
+    /// A signature of `message`: 64 bytes, with RSA as many as the modulus has.
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SigningFailed>;
 }
 

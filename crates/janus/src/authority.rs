@@ -205,6 +205,16 @@ impl Authority {
         self.issuing.iter().map(|one| (one.id(), one.not_after()))
     }
 
+    /// The issuing certificates in DER, the newest first.
+    pub fn certificates(&self) -> impl Iterator<Item = &[u8]> {
+        self.issuing.iter().map(Issuer::der)
+    }
+
+    /// When the root ends.
+    pub fn root_end(&self) -> Timestamp {
+        self.root.not_after()
+    }
+
     /// Whether the newest issuing certificate ends within [`OVERLAP`].
     pub fn rotation(&self, now: Timestamp) -> Rotation {
         match self.issuing.first().map(|newest| newest.not_after().minus(OVERLAP)) {

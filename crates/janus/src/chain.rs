@@ -158,6 +158,7 @@ pub enum BadChain {
 pub struct Identity {
     mailbox: Mailbox,
     key: SubjectKey,
+    not_before: Timestamp,
     not_after: Timestamp,
 }
 
@@ -170,6 +171,11 @@ impl Identity {
     /// The key of the certificate. That the client holds it is proved by the handshake or the signature it came with.
     pub fn key(&self) -> &SubjectKey {
         &self.key
+    }
+
+    /// When the certificate began.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
     }
 
     /// When the certificate ends, and with it whatever was opened with it.
@@ -361,7 +367,7 @@ pub(crate) fn check_leaf(suite: &dyn Suite, der: &[u8], issuing: &Issuer, now: T
     if opened.to > issuing.to || opened.from < issuing.from {
         return Err(Fault::Outlives);
     }
-    Ok(Identity { mailbox, key: opened.key(suite)?, not_after: opened.to })
+    Ok(Identity { mailbox, key: opened.key(suite)?, not_before: opened.from, not_after: opened.to })
 }
 
 fn check_time(from: Timestamp, to: Timestamp, now: Timestamp) -> Result<(), Fault> {

@@ -80,9 +80,8 @@ impl Letter {
     /// The second mail, and the only one of the classic flow: the certificate, attached and as a link. `chain` is DER, the
     /// client's certificate first.
     pub fn certificate(mailbox: &Mailbox, chain: &[Vec<u8>], not_after: Timestamp) -> Self {
-        let pem: String = chain.iter().map(|der| pem(der)).collect();
-        let link =
-            chain.first().map(|leaf| format!("{IMPORT_LINK}{}", in_a_path(&self::pem(leaf)))).unwrap_or_default();
+        let pem = pem_of(chain);
+        let link = chain.first().map(|leaf| format!("{IMPORT_LINK}{}", in_a_path(&pem_of([leaf])))).unwrap_or_default();
         let parts = [
             Part::Text(format!("Here is the Parallax certificate for {mailbox}, valid until {}.", moment(not_after))),
             Part::Text(
@@ -190,15 +189,18 @@ fn escaped(text: &str) -> String {
     out
 }
 
-/// RFC 7468.
-fn pem(der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let mut out = "-----BEGIN CERTIFICATE-----\n".to_owned();
-    for line in text.as_bytes().chunks(64) {
-        out.extend(line.iter().map(|byte| char::from(*byte)));
-        out.push('\n');
+/// Certificates in PEM (RFC 7468), one behind the other.
+pub fn pem_of<C: AsRef<[u8]>>(chain: impl IntoIterator<Item = C>) -> String {
+    let mut out = String::new();
+    for der in chain {
+        out.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in STANDARD.encode(der).as_bytes().chunks(64) {
+            out.extend(line.iter().map(|byte| char::from(*byte)));
+            out.push('\n');
+        }
+        out.push_str("-----END CERTIFICATE-----\n");
     }
-    out + "-----END CERTIFICATE-----\n"
+    out
 }
 
 /// Percent-encoded where RFC 3986 does not allow it in a segment of a path.

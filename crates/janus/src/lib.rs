@@ -6,6 +6,7 @@
 
 mod allowance;
 mod answer;
+mod asking;
 mod authority;
 mod chain;
 mod denied;
@@ -24,6 +25,7 @@ pub mod trust;
 
 pub use allowance::{Allowances, Allowed, Limits};
 pub use answer::{Answer, answer_message};
+pub use asking::{NotAsked, make_request};
 pub use authority::{
     Authority, AuthorityError, CaKey, ISSUING_LIFE, Issued, LONGEST_LIFE, OVERLAP, ROOT_LIFE, Rotation, SHORTEST_LIFE,
     make_issuing, make_root,
@@ -32,7 +34,7 @@ pub use chain::{BadChain, Fault, Identity, Judge, LONGEST_CHAIN, Place};
 pub use denied::{DENY_LIFE, DENY_REFRESH, Denied, MAX_DENIED};
 pub use desk::{Desk, Outcome, Refused};
 pub use key::{BadKey, KeyKind, SubjectKey};
-pub use letter::{Asker, Attachment, Letter};
+pub use letter::{Asker, Attachment, Letter, pem_of};
 pub use mailbox::{BadMailbox, Mailbox};
 pub use network::SmallNetwork;
 pub use order::{Answered, Confirmation, MAX_WRONG, ORDER_LIFE, Order, OrderError, Phase, Placed};

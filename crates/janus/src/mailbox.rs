@@ -107,6 +107,8 @@ impl Mailbox {
     /// What a person typed: white space around it is dropped, and the domain is folded into its one spelling.
     pub fn from_typed(text: &str) -> Result<Self, BadMailbox> {
         let text = text.trim();
+        // What stands beside a bare address is named as that, not as a strange domain.
+        text.chars().filter(char::is_ascii).try_for_each(check_character)?;
         match text.rsplit_once('@') {
             Some((local, domain)) if !domain.is_empty() && !domain.starts_with('[') => {
                 let domain: DnsName = domain.parse().map_err(|error| domain_error(domain, &error))?;
@@ -333,6 +335,8 @@ mod tests {
         ] {
             assert_eq!(Mailbox::from_typed(typed).unwrap().as_str(), wanted);
         }
+        assert_eq!(Mailbox::from_typed("Ann <ann@example.com>"), Err(BadMailbox::Space));
+        assert_eq!(Mailbox::from_typed("<ann@example.com>"), Err(BadMailbox::NotBare('<')));
         for typed in ["", "ann", "ann@", "@b.example", "ann @b.example", "a@b@c.example", "ann@[::1]", "ann@127.1"] {
             assert!(Mailbox::from_typed(typed).is_err(), "{typed}");
         }

@@ -177,6 +177,28 @@ impl Order {
         &self.phase
     }
 
+    /// Whether it was placed by whoever shows this `token2`.
+    pub fn is_of(&self, suite: &dyn Suite, token2: &str) -> bool {
+        hash(suite, "token2", &self.id, token2) == self.token2
+    }
+
+    /// Draws the secrets of the mail anew: for a mail that has not gone out when the node starts again, as the disk holds
+    /// their hashes alone. `None` where no mail goes out any more. The generator must be one for secrets.
+    pub fn redraw(&mut self, suite: &dyn Suite, rng: &mut dyn Rng) -> Option<Confirmation> {
+        if !self.mailed || self.phase != Phase::Waiting {
+            return None;
+        }
+        let (token1, code) = (Token::draw(rng), Code::draw(rng));
+        self.token1 = hash(suite, "token1", &self.id, &token1.to_string());
+        self.code = hash(suite, "code", &self.id, code.as_str());
+        Some(Confirmation {
+            mailbox: self.mailbox.clone(),
+            link: format!("{LINK}{}.{token1}", self.id),
+            code,
+            phrase: phrase(suite, &self.id, &self.request),
+        })
+    }
+
     /// Takes an answer. Whatever comes of it, the order has changed and is to be kept.
     pub fn answer(
         &mut self,

@@ -274,8 +274,22 @@ fn what_was_kept_is_the_same_when_it_is_loaded() {
 
 #[test]
 fn what_was_kept_and_cannot_be_is_refused() {
-    let ann = || SavedPerson { number: 0, mailbox: mailbox("ann"), key: Some(key(1)), era: 1, declared: vec![] };
-    let bob = || SavedPerson { number: 1, mailbox: mailbox("bob"), key: Some(key(2)), era: 1, declared: vec![] };
+    let ann = || SavedPerson {
+        number: 0,
+        mailbox: mailbox("ann"),
+        key: Some(key(1)),
+        era: 1,
+        issued: None,
+        declared: vec![],
+    };
+    let bob = || SavedPerson {
+        number: 1,
+        mailbox: mailbox("bob"),
+        key: Some(key(2)),
+        era: 1,
+        issued: None,
+        declared: vec![],
+    };
     let to = |to, own, other| SavedDeclaration { to, own, other };
     let with = |declared: Vec<SavedDeclaration>| vec![SavedPerson { declared, ..ann() }, bob()];
     let load = |saved| Circle::load(Arc::new(PureRust), [7; 32], saved).map(drop);

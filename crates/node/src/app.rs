@@ -13,6 +13,7 @@ use crate::dns::Dns;
 use crate::histories::Histories;
 use crate::hub::HubRole;
 use crate::identity::Identity;
+use crate::janus::Office;
 use crate::legacy::Legacy;
 use crate::lifecycle::Lifecycle;
 use crate::limits::RateLimits;
@@ -20,7 +21,9 @@ use crate::metrics::Metrics;
 use crate::mirror::Mirrors;
 use crate::seldom::Seldom;
 use crate::single_flight::{Joined, SingleFlight};
+use crate::trust::Trust;
 use crate::views::Views;
+use crate::vouching::Vouching;
 
 /// What everything that makes statements needs.
 #[derive(Clone)]
@@ -46,6 +49,12 @@ pub(crate) struct App {
     pub(crate) mirrors: Arc<Mirrors>,
     /// `None` where this node is no hub.
     pub(crate) hub: Option<Arc<HubRole>>,
+    /// `None` where this node certifies no mailboxes.
+    pub(crate) office: Option<Arc<Office>>,
+    /// Whose certificates count; `None` where nobody's do.
+    pub(crate) vouching: Option<Arc<Vouching>>,
+    /// Who trusts whom; there where certificates count.
+    pub(crate) trust: Option<Arc<Trust>>,
     pub(crate) dns: Dns,
     pub(crate) channels: Arc<Channels>,
     /// `None` when it is off, or there is no HTTP listener.
@@ -87,6 +96,30 @@ impl App {
             Joined::Done(well) => well,
             Joined::Waiting(waiting) => waiting.result().await.unwrap_or(false),
             Joined::NotStarted => false,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use parallax_core::Timestamp;
+
+    use crate::identity::ServerTerms;
+
+    /// What a node shares, under a clock of the test's own.
+    pub(crate) fn shared_at(wall: impl Fn() -> Timestamp + Send + Sync + 'static) -> Shared {
+        let data = tempfile::tempdir().unwrap();
+        let terms = ServerTerms { names: ["localhost".to_owned()].into(), life: Duration::from_secs(86_400) };
+        let identity = Arc::new(Identity::open(data.path(), &terms, wall()).unwrap());
+        Shared {
+            identity,
+            region: None,
+            clock: Arc::new(Clock::new(Box::new(wall), None)),
+            metrics: Arc::new(Metrics::new()),
+            lifecycle: Lifecycle::new(),
+            store_warned: Arc::default(),
+            clock_warned: Arc::default(),
         }
     }
 }

@@ -18,10 +18,14 @@ const KEEP_STAMP_EVERY: Duration = Duration::from_secs(60);
 /// How often certificate and descriptor are judged; a short-lived certificate is judged more often.
 const RENEW_EVERY: Duration = Duration::from_secs(3600);
 
+/// How often advertisements that are over are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+
 /// Runs until the node stops.
 pub(crate) async fn run(app: Arc<App>, data: Arc<DataDir>, terms: ServerTerms) {
     let renew_every = RENEW_EVERY.min(terms.life / 10).max(Duration::from_millis(100));
-    let [mut shrink, mut keep, mut renew] = [SHRINK_EVERY, KEEP_STAMP_EVERY, renew_every].map(|every| {
+    let all = [SHRINK_EVERY, KEEP_STAMP_EVERY, renew_every, FORGET_EVERY];
+    let [mut shrink, mut keep, mut renew, mut forget] = all.map(|every| {
         let mut ticks = interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         ticks
@@ -30,9 +34,16 @@ pub(crate) async fn run(app: Arc<App>, data: Arc<DataDir>, terms: ServerTerms) {
         tokio::select! {
             () = app.shared.lifecycle.stopping() => return,
             _ = shrink.tick() => app.limits.shrink(),
+            _ = forget.tick() => forget_adverts(&app),
             _ = keep.tick() => keep_stamp(&app, &data).await,
             _ = renew.tick() => renew_what_is_due(&app, &terms).await,
         }
+    }
+}
+
+fn forget_adverts(app: &App) {
+    if let (Some(trust), Ok(now)) = (&app.trust, app.shared.clock.now()) {
+        trust.forget_old(now);
     }
 }
 

@@ -22,6 +22,7 @@ mod error;
 mod histories;
 mod hub;
 mod identity;
+mod janus;
 mod legacy;
 mod lifecycle;
 mod limits;
@@ -39,7 +40,9 @@ mod scan;
 mod seldom;
 mod settings;
 mod single_flight;
+mod trust;
 mod views;
+mod vouching;
 mod weight;
 
 pub use bootstrap::BOOTSTRAP;
@@ -48,9 +51,14 @@ pub use clock::ClockBehind;
 pub use data::DATABASE;
 pub use error::NodeError;
 pub use identity::{IdentityError, Publisher};
+pub use janus::{
+    AuthorityFiles, BadRoute, ClientChain, Flow, JanusSettings, MadeAuthority, MailRoute, Secret, Security, SmtpRoute,
+};
 pub use legacy::forget_legacy_signature;
 pub use limits::target_network;
 pub use mirror::MirrorSettings;
 pub use node::Node;
 pub use operator::{MirrorWish, NotAsked, OPERATOR_SOCKET, ask_operator};
+pub use parallax_janus::Limits as JanusLimits;
 pub use settings::{NodeLimits, NodeSettings, Rate};
+pub use vouching::BelieveSettings;

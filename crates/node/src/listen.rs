@@ -24,12 +24,14 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
 use crate::identity::Identity;
+use crate::janus::ClientChain;
 use crate::lifecycle::Lifecycle;
 use crate::limits::{Full, Place, Places, RateLimits};
 use crate::metrics::Metrics;
 use crate::router::{ClientAddress, Listener};
 use crate::seldom::Seldom;
 use crate::settings::NodeLimits;
+use crate::vouching::{AnyCertificate, chain_of};
 
 /// What is under way on a connection that is being closed gets at most this long: the longest wait for a look, and the
 /// way back.
@@ -51,6 +53,15 @@ const CROWDED: &[u8] =
 pub(crate) struct Kept(
     #[expect(dead_code, reason = "what counts is that it is not dropped")] Arc<(Place, crate::lifecycle::UnderWay)>,
 );
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+struct Met {
+    peer: SocketAddr,
+    listener: Listener,
+    /// The certificates that it showed; judged for each request.
+    chain: Option<ClientChain>,
+}
 
 /// What serves connections of both listeners.
 pub(crate) struct Serving {
@@ -90,13 +101,17 @@ fn open_files() -> Option<usize> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// TLS 1.3 and 1.2 under the node's own CA, HTTP/2 and HTTP/1.1.
-pub(crate) fn tls_config(identity: Arc<Identity>) -> Result<ServerConfig, rustls::Error> {
+/// TLS 1.3 and 1.2 under the node's own CA, HTTP/2 and HTTP/1.1. Where certificates of people count the client is asked for
+/// its own; one that shows none is served as ever.
+pub(crate) fn tls_config(identity: Arc<Identity>, asks: bool) -> Result<ServerConfig, rustls::Error> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
-        .with_no_client_auth()
-        .with_cert_resolver(identity);
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?;
+    let builder = match asks {
+        true => builder.with_client_cert_verifier(AnyCertificate::new(provider)),
+        false => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(identity);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }
@@ -169,60 +184,47 @@ impl Serving {
     async fn serve(&self, stream: TcpStream, peer: SocketAddr, acceptor: Option<TlsAcceptor>, kept: Kept) {
         let _ = stream.set_nodelay(true);
         let Some(acceptor) = acceptor else {
-            return self.serve_http1(stream, peer, Listener::Plain, kept).await;
+            let met = Met { peer, listener: Listener::Plain, chain: None };
+            return self.serve_http1(stream, met, kept).await;
         };
         match tokio::time::timeout(self.limits.header_timeout, acceptor.accept(stream)).await {
-            Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.serve_http2(stream, peer, kept).await;
+            Ok(Ok(stream)) => {
+                let met = Met { peer, listener: Listener::Tls, chain: chain_of(stream.get_ref().1) };
+                match stream.get_ref().1.alpn_protocol() {
+                    Some(b"h2") => self.serve_http2(stream, met, kept).await,
+                    _ => self.serve_http1(stream, met, kept).await,
+                }
             }
-            Ok(Ok(stream)) => self.serve_http1(stream, peer, Listener::Tls, kept).await,
             Ok(Err(_)) | Err(_) => self.metrics.connection_refused("handshake"),
         }
     }
 
-    async fn serve_http1(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: SocketAddr,
-        listener: Listener,
-        kept: Kept,
-    ) {
+    async fn serve_http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, met: Met, kept: Kept) {
         let activity = Arc::new(Activity::default());
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header_timeout)
             // hyper panics below 8 KiB.
             .max_buf_size(self.limits.header_bytes.max(8 * 1024))
-            .serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(self.service((peer, listener), &activity, kept)),
-            )
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(met, &activity, kept)))
             .with_upgrades();
         self.drive(pin!(connection), &activity).await;
     }
 
-    async fn serve_http2(
-        &self,
-        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        peer: SocketAddr,
-        kept: Kept,
-    ) {
+    async fn serve_http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, met: Met, kept: Kept) {
         let activity = Arc::new(Activity::default());
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_header_list_size(u32::try_from(self.limits.header_bytes).unwrap_or(u32::MAX))
-            .serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(self.service((peer, Listener::Tls), &activity, kept)),
-            );
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(self.service(met, &activity, kept)));
         self.drive(pin!(connection), &activity).await;
     }
 
     /// The router for one connection: knows the peer and is counted.
     fn service(
         &self,
-        (peer, listener): (SocketAddr, Listener),
+        met: Met,
         activity: &Arc<Activity>,
         kept: Kept,
     ) -> impl tower::Service<
@@ -237,8 +239,11 @@ impl Serving {
         tower::service_fn(move |request: Request<Incoming>| {
             let (router, busy) = (router.clone(), Busy::new(&activity, most));
             let mut request = request.map(Body::new);
-            request.extensions_mut().insert(ClientAddress(peer.ip()));
-            request.extensions_mut().insert(listener);
+            request.extensions_mut().insert(ClientAddress(met.peer.ip()));
+            request.extensions_mut().insert(met.listener);
+            if let Some(chain) = met.chain.clone() {
+                request.extensions_mut().insert(chain);
+            }
             request.extensions_mut().insert(kept.clone());
             async move {
                 let _busy = busy;

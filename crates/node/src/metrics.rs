@@ -1,5 +1,7 @@
 //! What a node counts. Nothing here says who asked, or about what.
 
+mod janus;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +15,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
+
+pub(crate) use self::janus::JanusMetrics;
+pub use self::janus::{
+    JANUS_ANSWERS, JANUS_CERTIFICATES, JANUS_DENIED, JANUS_ISSUING_END, JANUS_MAILS, JANUS_MAILS_WAITING, JANUS_ORDERS,
+    JANUS_REVOCATIONS,
+};
 
 /// Requests, by `route` (the template, never the path) and `status`.
 pub const HTTP_REQUESTS: &str = "parallax_http_requests_total";
@@ -132,6 +140,7 @@ pub(crate) struct Metrics {
     channel_creations: Family<Label, Counter>,
     channel_messages: Family<Label, Counter>,
     channel_pushes: Family<Label, Counter>,
+    pub(crate) janus: JanusMetrics,
 }
 
 /// From a millisecond to the longest that anything here may take.
@@ -175,6 +184,7 @@ impl Metrics {
             channel_creations: Family::default(),
             channel_messages: Family::default(),
             channel_pushes: Family::default(),
+            janus: JanusMetrics::default(),
         };
         metrics.register_all();
         metrics
@@ -215,6 +225,7 @@ impl Metrics {
         self.register(CHANNEL_CREATIONS, "Requests for a channel", self.channel_creations.clone());
         self.register(CHANNEL_MESSAGES, "Messages on channels", self.channel_messages.clone());
         self.register(CHANNEL_PUSHES, "What was said unasked on channels", self.channel_pushes.clone());
+        self.janus.register(&mut self.registry);
     }
 
     fn register(&mut self, name: &'static str, help: &'static str, metric: impl Metric) {

@@ -23,8 +23,9 @@ use crate::descriptor::{Description, Portrait};
 use crate::dns::Dns;
 use crate::error::NodeError;
 use crate::histories::Histories;
-use crate::hub::{HubRole, Tools as HubTools};
+use crate::hub::{HubRole, KnownPeople, Tools as HubTools};
 use crate::identity::{Identity, IdentityError, ServerTerms};
+use crate::janus::{Office, Tools as OfficeTools};
 use crate::legacy::{Legacy, LegacyKeeper, Tools as LegacyTools};
 use crate::lifecycle::Lifecycle;
 use crate::limits::{Places, RateLimits};
@@ -37,7 +38,9 @@ use crate::router::router;
 use crate::scan;
 use crate::settings::{NodeLimits, NodeSettings};
 use crate::single_flight::SingleFlight;
+use crate::trust::Trust;
 use crate::views::{Again, Views};
+use crate::vouching::Vouching;
 
 /// What is under way when a node stops gets this long; a look that takes longer is given up and was never told of.
 const FINISHING: Duration = Duration::from_millis(3500);
@@ -107,6 +110,21 @@ impl Node {
                 drop(under_way);
             });
         }
+        if let Some(office) = node.app.office.clone() {
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                office.run().await;
+                drop(under_way);
+            });
+        }
+        if let Some(vouching) = node.app.vouching.clone() {
+            let vouching = vouching.run(Arc::clone(&node.app.channels));
+            let under_way = node.app.shared.lifecycle.enter();
+            tokio::spawn(async move {
+                vouching.await;
+                drop(under_way);
+            });
+        }
         let channels = Arc::clone(&node.app.channels).run();
         let under_way = node.app.shared.lifecycle.enter();
         tokio::spawn(async move {
@@ -146,7 +164,8 @@ impl Node {
             tokio::spawn(accept_loop(Arc::clone(&serving), listener, None));
         }
         if let Some((listener, _)) = https {
-            let tls = Arc::new(tls_config(Arc::clone(&self.app.shared.identity))?);
+            let asks = self.app.vouching.is_some();
+            let tls = Arc::new(tls_config(Arc::clone(&self.app.shared.identity), asks)?);
             tokio::spawn(accept_loop(serving, listener, Some(tls)));
         }
         Ok(())
@@ -297,10 +316,26 @@ async fn build(
         targets: targets.clone(),
     };
     let mirrors = Mirrors::open(settings.mirror.clone(), mirrors).await?;
+    let office = match settings.janus.clone() {
+        Some(janus) => {
+            let address = settings.announced(https).into_iter().next();
+            let address = address.unwrap_or_else(|| shared.identity.vantage().to_string());
+            let tools = OfficeTools { shared: shared.clone(), records: Arc::clone(&store) as _, address };
+            Some(Office::open(janus, data, tools).await?)
+        }
+        None => None,
+    };
+    let vouching = Vouching::new(office.as_ref().map(|office| office.believed()), &settings.believe, shared.clone());
+    let trust = match &vouching {
+        Some(_) => Some(Arc::new(Trust::open(data, Arc::clone(&store) as _).await?)),
+        None => None,
+    };
+    let people = trust.clone().zip(vouching.clone()).map(|(trust, vouching)| KnownPeople { trust, vouching });
     let hub = match settings.hub.clone() {
         Some(settings) => {
             let records = Arc::clone(&store) as _;
-            let tools = HubTools { shared: shared.clone(), records, prober: prober.clone(), targets: targets.clone() };
+            let (prober, targets) = (prober.clone(), targets.clone());
+            let tools = HubTools { shared: shared.clone(), records, prober, targets, people };
             Some(HubRole::open(settings, tools).await?)
         }
         None => None,
@@ -314,6 +349,9 @@ async fn build(
     );
     let channels = channels.await?;
     hub.iter().for_each(|hub: &Arc<HubRole>| hub.serve(&channels));
+    if let Some(vouching) = vouching.clone() {
+        channels.judged_by(vouching);
+    }
     let legacy = key.map(|key| {
         let (shared, looks, limits) = (shared.clone(), Arc::clone(&looks), Arc::clone(&limits));
         let (histories, records) = (Arc::clone(&histories), Arc::clone(&store));
@@ -327,6 +365,9 @@ async fn build(
         views,
         mirrors,
         hub,
+        office,
+        vouching,
+        trust,
         channels,
         dns: dns(&settings.limits, &shared, prober, &limits),
         legacy,

@@ -7,20 +7,29 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
 /// What `code` may be; programs know a failure by it.
-pub(crate) const CODES: [&str; 22] = [
+pub(crate) const CODES: [&str; 32] = [
+    "bad-order",
     "bad-parameter",
     "bad-query",
     "bad-statement",
     "body-too-large",
+    "certificate-required",
     "clock",
+    "cross-site",
     "https-only",
     "lost",
+    "mail-queue-full",
     "method-not-allowed",
     "metrics",
+    "not-declared",
     "not-found",
+    "not-issuing",
     "not-ready",
     "not-recorded",
+    "not-renewable",
+    "order-ended",
     "refused",
+    "revoked",
     "signing",
     "stopping",
     "target-busy",
@@ -30,6 +39,7 @@ pub(crate) const CODES: [&str; 22] = [
     "too-slow",
     "unknown-service",
     "websocket-only",
+    "wrong-answer",
 ];
 
 /// One failed request. `type` is `about:blank`: the title is the status, `code` tells programs more.
@@ -76,6 +86,10 @@ impl Problem {
     pub(crate) fn unavailable(code: &'static str, detail: impl Into<String>, retry_after: Duration) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         Self { retry_after: Some(retry_after), ..problem }
+    }
+
+    pub(crate) fn is(&self, status: StatusCode) -> bool {
+        self.status == status
     }
 
     /// The same as the `error` of a channel's answer.

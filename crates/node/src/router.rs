@@ -1,5 +1,8 @@
 //! The HTTP API: which request leads where, and what holds for all of them.
 
+mod janus;
+mod trust;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +13,13 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Path, Query, RawQuery, Request, State, WebSocketUpgrade};
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodRouter, get, post, put};
 use axum::{Extension, Router};
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Limited;
 use parallax_proto::channel::LARGEST_MESSAGE;
+use parallax_proto::janus::LARGEST_JANUS_REQUEST;
 use parallax_proto::mirror::{LARGEST_REMOVAL, LARGEST_REPORT};
 use parallax_proto::{
     BadLegacyRequest, LARGEST_DESCRIPTOR, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER,
@@ -69,6 +73,14 @@ fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
         ("/v1/messages", Counted::Yes, post(message)),
         ("/v1/peer", Counted::Yes, get(peer)),
         ("/v1/bootstrap", Counted::Yes, get(bootstrap)),
+        ("/v1/orders", Counted::Yes, post(janus::order)),
+        ("/v1/orders/{order}/answer", Counted::Yes, post(janus::answer)),
+        ("/v1/orders/{order}/state", Counted::Yes, post(janus::state)),
+        ("/v1/certificates", Counted::Yes, post(janus::renew)),
+        ("/v1/revocations", Counted::Yes, post(janus::revoke)),
+        ("/v1/ca", Counted::Yes, get(janus::list)),
+        ("/v1/trust", Counted::Yes, get(trust::list)),
+        ("/v1/trust/{email}", Counted::Yes, put(trust::declare).delete(trust::withdraw)),
         ("/healthz", Counted::No, get(health)),
         ("/readyz", Counted::No, get(ready)),
         ("/metrics", Counted::Yes, get(metrics)),
@@ -144,6 +156,12 @@ fn most_bytes(app: &App, route: &str) -> usize {
         "/v1/removals" => app.body_bytes.max(2 * LARGEST_REMOVAL),
         "/v1/reports" => app.body_bytes.max(LARGEST_REPORT),
         "/v1/channels" | "/v1/messages" => LARGEST_MESSAGE,
+        "/v1/orders"
+        | "/v1/orders/{order}/answer"
+        | "/v1/orders/{order}/state"
+        | "/v1/certificates"
+        | "/v1/revocations" => LARGEST_JANUS_REQUEST,
+        "/v1/trust" | "/v1/trust/{email}" => LARGEST_JANUS_REQUEST,
         _ => app.body_bytes,
     }
 }
@@ -190,10 +208,11 @@ async fn vantage(State(app): State<Arc<App>>) -> Result<SignedBytes, Problem> {
     signed.ok_or_else(|| Problem::unavailable("signing", "the descriptor can't be sent", Duration::from_secs(60)))
 }
 
-/// Mirrors are met by TLS under their vantage ids; what comes in the clear may be anybody's.
+/// Mirrors are met by TLS under their vantage ids; what comes in the clear may be anybody's. And an order's tokens are for
+/// its owner alone.
 fn over_tls(listener: Option<Extension<Listener>>) -> Result<(), Problem> {
     if listener.is_some_and(|Extension(listener)| listener == Listener::Plain) {
-        let detail = "the federation is served over HTTPS only; the node's descriptor (/v1/vantage) says where";
+        let detail = "this is served over HTTPS only; the node's descriptor (/v1/vantage) says where";
         return Err(Problem::new(StatusCode::FORBIDDEN, "https-only", detail));
     }
     Ok(())

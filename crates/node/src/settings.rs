@@ -12,7 +12,9 @@ use parallax_proto::{RIRS, is_region};
 
 use crate::channels::ChannelSettings;
 use crate::error::NodeError;
+use crate::janus::JanusSettings;
 use crate::mirror::MirrorSettings;
+use crate::vouching::BelieveSettings;
 
 /// What a node is told. The default is safe to run on the open Internet: it listens on loopback alone and looks at
 /// public addresses alone.
@@ -47,6 +49,10 @@ pub struct NodeSettings {
     pub mirror: MirrorSettings,
     /// How it serves peers and those who ask them; `None`: it is no hub.
     pub hub: Option<HubSettings>,
+    /// How it certifies mailboxes; `None`: it does not.
+    pub janus: Option<JanusSettings>,
+    /// Nodes whose certificates of mailboxes count here, besides this node's own.
+    pub believe: BelieveSettings,
     /// The message queue that channels are served on too, such as `nats://127.0.0.1:4222`; in the clear on loopback alone.
     /// Needs the feature `cluster`.
     pub bus: Option<String>,
@@ -92,6 +98,13 @@ impl NodeSettings {
         if let Some(bus) = &self.bus {
             check_bus(bus).map_err(|why| NodeError::Setting { field: "bus", why })?;
         }
+        if let Some(janus) = &self.janus {
+            if self.listen_tls.is_none() {
+                return bad("janus", "it is served over HTTPS only; name listen_tls".into());
+            }
+            janus.check()?;
+        }
+        self.believe.check()?;
         self.channel.check()?;
         self.mirror.check()
     }
@@ -131,6 +144,8 @@ impl Default for NodeSettings {
             scan_every: None,
             mirror: MirrorSettings::default(),
             hub: None,
+            believe: BelieveSettings::default(),
+            janus: None,
             bus: None,
             channel: ChannelSettings::default(),
             server_certificate_life: Duration::from_secs(90 * 86_400),

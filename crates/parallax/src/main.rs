@@ -1,10 +1,12 @@
 //! The `parallax` command: arguments, configuration, output. The work is done by the crates below it.
 
 mod accepted;
+mod agent;
 mod args;
 mod clock;
 mod commands;
 mod failure;
+mod identities;
 mod kept;
 mod lines;
 mod logs;
@@ -52,8 +54,11 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Demo(args) => commands::demo::run(args),
         Command::Vantage(args) => commands::vantage::run(args, config),
         Command::Mirror(args) => commands::mirror::run(args, config),
+        Command::Ca(args) => commands::ca::run(args, config),
         Command::Key(args) => commands::key::run(args, config),
         Command::Call(args) => commands::call::run(args, config),
+        Command::Id(args) => commands::id::run(args, config),
+        Command::Agent(args) => commands::agent::run(args, config),
         Command::History(args) => commands::history::run(args, config),
         Command::Services(args) => commands::services::run(args, config),
         Command::Scan(args) => commands::scan::run(args, config),

@@ -27,15 +27,22 @@ pub(crate) fn read_or_make(file: &Path) -> Result<OwnKey, Failure> {
 }
 
 fn key_of(file: &Path, text: &[u8]) -> Result<OwnKey, Failure> {
+    check_mode(file)?;
+    read_key_file(text).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))
+}
+
+/// What is secret and stands in a file that others may read is no secret.
+pub(crate) fn check_mode(file: &Path) -> Result<(), Failure> {
     let mode = fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
     if mode & 0o077 != 0 {
         let why = format!("others may read it (mode {mode:03o}); a key file has mode 600");
         return Err(Failure::usage(format!("{}: {why}", file.display())));
     }
-    read_key_file(text).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))
+    Ok(())
 }
 
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+/// A file of the user's own, as far as any of them goes.
+pub(crate) fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     fs::File::open(file)?.take(LARGEST).read_to_end(&mut text)?;
     Ok(text)

@@ -5,12 +5,14 @@ pub mod channel;
 mod descriptor;
 mod dns;
 pub mod hub;
+pub mod janus;
 mod jws;
 pub mod mirror;
 mod perspectives;
 mod perspectives_reply;
 mod public_key;
 mod signed;
+pub mod trust;
 mod view;
 
 use std::time::Duration;

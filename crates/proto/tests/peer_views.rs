@@ -69,7 +69,14 @@ impl Peer {
         let mut view = self.view();
         change(&mut view);
         let view = view.sign(self.key.as_ref()).unwrap();
-        Answer { view, peer: PeerSpki(self.spki.clone()), network: "n".into(), edge: "e".into(), cached }
+        Answer {
+            view,
+            peer: PeerSpki(self.spki.clone()),
+            network: "n".into(),
+            edge: "e".into(),
+            trusted: false,
+            cached,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A channel over a WebSocket or a message queue: calls beside each other, and what the server says unasked.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use parallax_proto::channel::{
@@ -49,7 +50,17 @@ pub struct Attached {
 impl Attached {
     /// Connects to the server at `url`, whose pin says who it must be, and opens a channel with this key.
     pub async fn open(url: ServerUrl, key: OwnKey, deadline: Deadline) -> Result<Self, CallError> {
-        let carrier = Carrier::new(&url)?;
+        Self::open_from(url, key, None, deadline).await
+    }
+
+    /// The same from this local address.
+    pub(crate) async fn open_from(
+        url: ServerUrl,
+        key: OwnKey,
+        source: Option<IpAddr>,
+        deadline: Deadline,
+    ) -> Result<Self, CallError> {
+        let carrier = Carrier::new(&url)?.from_source(source);
         let mut opener = Opener::new(url, key)?;
         let connecting = async {
             let mut link = carrier.link(deadline).await?;

@@ -1,5 +1,7 @@
 //! What carries messages to a server: HTTP, with a WebSocket for what is said unasked, or a message queue.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use parallax_proto::channel::LARGEST_MESSAGE;
@@ -43,6 +45,15 @@ impl Carrier {
             #[cfg(feature = "cluster")]
             Way::Bus => Self::Bus(Box::new(Bus::new(url)?)),
         })
+    }
+
+    /// Connects from this local address; a message queue has its own.
+    pub(super) fn from_source(self, source: Option<IpAddr>) -> Self {
+        match self {
+            Self::Http(http) => Self::Http(Box::new(http.from_source(source))),
+            #[cfg(feature = "cluster")]
+            queue @ Self::Bus(_) => queue,
+        }
     }
 
     /// The server's descriptor, not verified yet.

@@ -73,7 +73,8 @@ fn bare(public: &PublicKey) -> Result<ClientKey, BadKeyFile> {
     }
 }
 
-fn signer(pkcs8: &[u8]) -> Result<(PublicKey, Arc<dyn Signer>), BadKeyFile> {
+/// The public half of a key, and what signs with it as channels do.
+pub(crate) fn signer(pkcs8: &[u8]) -> Result<(PublicKey, Arc<dyn Signer>), BadKeyFile> {
     if let Ok(pair) = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8) {
         let bytes = pair.public_key().as_ref().try_into().map_err(|_| BadKeyFile::Kind)?;
         return Ok((PublicKey::ed25519(&AwsLc, bytes), Arc::new(Ed25519(pair))));
@@ -92,7 +93,7 @@ fn public(spki: &[u8]) -> Result<PublicKey, BadKeyFile> {
 }
 
 /// 64 characters a line (RFC 7468 section 2).
-fn pem(label: &str, der: &[u8]) -> String {
+pub(crate) fn pem(label: &str, der: &[u8]) -> String {
     let encoded = STANDARD.encode(der);
     let mut text = format!("-----BEGIN {label}-----\n");
     for (place, character) in encoded.chars().enumerate() {

@@ -18,6 +18,7 @@ pub use self::attached::{Attached, AttachedCaller, Pushed};
 use self::carrier::{Carrier, Kind};
 pub use self::error::CallError;
 pub use self::key_file::{BadKeyFile, new_key_file, public_key_pem, read_key_file, read_public_key};
+pub(crate) use self::key_file::{pem, signer};
 use self::opener::{Opener, fresh_id};
 pub use self::url::ServerUrl;
 use crate::clock::now;

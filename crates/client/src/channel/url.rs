@@ -48,6 +48,11 @@ impl ServerUrl {
         &self.at
     }
 
+    /// Whether nobody on the way reads what is sent before the channel stands.
+    pub fn is_encrypted(&self) -> bool {
+        self.way == Way::Tls
+    }
+
     pub(super) fn way(&self) -> Way {
         self.way
     }

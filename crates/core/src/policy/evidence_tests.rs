@@ -408,8 +408,14 @@ fn evidence_that_is_begun_anew_keeps_nothing() {
     let fresh = || evidence_from(MINE.at(HERE), &[], 0);
     let mut used = evidence_from(OTHER.at(HERE), &times(3, sees(MINE)), 5);
     used.ask_notary(vantage(7));
-    used.ask_hub(AskedHub { vantage: vantage(8), replies: 3 });
-    used.add_peer(PeerTestimony { hub: vantage(8), testimony: sees(MINE).0, network: "n".into(), edge: "e".into() });
+    used.ask_hub(AskedHub { vantage: vantage(8), replies: 3, by_edges: false });
+    used.add_peer(PeerTestimony {
+        hub: vantage(8),
+        testimony: sees(MINE).0,
+        network: "n".into(),
+        edge: "e".into(),
+        trusted: false,
+    });
     let (mut asked, mut views) = (Vec::new(), Vec::new());
     let before = used.restart(fresh().local().clone(), fresh().started(), &mut asked, &mut views);
     assert_eq!(used, fresh());

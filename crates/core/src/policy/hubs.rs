@@ -25,6 +25,10 @@ pub(super) fn counted<'a>(evidence: &'a Evidence, each: bool, open: &[VantageId]
     }
     let mut counted = evidence.clone();
     for hub in evidence.asked_hubs() {
+        // In somebody's name: the edges decide how these count (`super::edges`).
+        if each && hub.by_edges {
+            continue;
+        }
         let said = peers_of(evidence, hub.vantage);
         if each && said.clone().next().is_some() {
             said.for_each(|peer| add_once(&mut counted, peer));
@@ -48,12 +52,15 @@ fn add_once(counted: &mut Evidence, peer: &PeerTestimony) {
 pub(super) fn still_open(evidence: &Evidence, each: bool, open: &[VantageId]) -> usize {
     let looks = |vantage: &VantageId| {
         let hub = evidence.asked_hubs().iter().find(|hub| each && hub.vantage == *vantage);
+        if hub.is_some_and(|hub| hub.by_edges) {
+            return 0;
+        }
         hub.map_or(1, |hub| hub.replies.saturating_sub(peers_of(evidence, hub.vantage).count()))
     };
     open.iter().map(looks).sum()
 }
 
-fn peers_of(evidence: &Evidence, hub: VantageId) -> impl Iterator<Item = &PeerTestimony> + Clone {
+pub(super) fn peers_of(evidence: &Evidence, hub: VantageId) -> impl Iterator<Item = &PeerTestimony> + Clone {
     evidence.peers().iter().filter(move |peer| peer.hub == hub)
 }
 
@@ -84,12 +91,12 @@ pub(super) fn tell(evidence: &Evidence, each: bool, verdict: &mut Verdict) {
     if !each {
         verdict.judged.extend(evidence.peers().iter().map(|peer| judged(evidence, peer)));
     }
-    for hub in evidence.asked_hubs() {
+    for hub in evidence.asked_hubs().iter().filter(|hub| !(each && hub.by_edges)) {
         verdict.reasons.extend(reason(evidence, hub, each));
     }
 }
 
-fn judged(evidence: &Evidence, peer: &PeerTestimony) -> Judged {
+pub(super) fn judged(evidence: &Evidence, peer: &PeerTestimony) -> Judged {
     let agrees = compare(&evidence.local().now, &peer.testimony.look.now);
     let word = match agrees {
         Agreement::SameLeaf | Agreement::SameKey => Word::For,

@@ -52,13 +52,19 @@ fn testimony(vantage: VantageId, key: u8) -> Testimony {
 }
 
 fn peer(hub: u8, seed: u8, key: u8) -> PeerTestimony {
-    PeerTestimony { hub: id(hub), testimony: testimony(id(seed), key), network: format!("n{seed}"), edge: "e".into() }
+    PeerTestimony {
+        hub: id(hub),
+        testimony: testimony(id(seed), key),
+        network: format!("n{seed}"),
+        edge: "e".into(),
+        trusted: false,
+    }
 }
 
 /// My own look met the honest key; the hub 200 was asked, and its peers see these keys.
 fn evidence(keys: &[u8]) -> Evidence {
     let mut evidence = Evidence::new("example.com".parse().unwrap(), look(HONEST), NOW);
-    evidence.ask_hub(AskedHub { vantage: id(200), replies: keys.len() });
+    evidence.ask_hub(AskedHub { vantage: id(200), replies: keys.len(), by_edges: false });
     for (index, key) in keys.iter().enumerate() {
         evidence.add_peer(peer(200, index as u8 + 10, *key));
     }
@@ -166,7 +172,7 @@ fn one_key_is_one_vote_through_however_many_hubs() {
 fn what_a_hub_has_not_said_in_full_settles_nothing_but_a_majority() {
     let open = [id(200)];
     let mut partly = Evidence::new("example.com".parse().unwrap(), look(HONEST), NOW);
-    partly.ask_hub(AskedHub { vantage: id(200), replies: 20 });
+    partly.ask_hub(AskedHub { vantage: id(200), replies: 20, by_edges: false });
     for seed in 10..19 {
         partly.add_peer(peer(200, seed, HONEST));
     }
@@ -182,7 +188,7 @@ proptest! {
     fn a_settled_majority_stands(keys in prop::collection::vec(0u8..3, 1..24), heard in 0usize..24, threshold in 0.0f64..=1.0) {
         let whole = evidence(&keys);
         let mut part = Evidence::new(whole.service().clone(), whole.local().clone(), whole.started());
-        part.ask_hub(AskedHub { vantage: id(200), replies: keys.len() });
+        part.ask_hub(AskedHub { vantage: id(200), replies: keys.len(), by_edges: false });
         whole.peers().iter().take(heard).for_each(|peer| part.add_peer(peer.clone()));
         let policy = majority(threshold);
         if policy.is_settled(&part, &[id(200)], NOW) {

@@ -2,6 +2,7 @@
 //! the command, the library, the simulation and the browser.
 
 mod condition;
+mod edges;
 mod evidence;
 mod host_keys;
 mod hubs;
@@ -27,6 +28,7 @@ use crate::verdict::{Agreement, Counts, Decision, Judged, Rule, Verdict, Word};
 use condition::Conditions;
 
 pub use condition::{Condition, Variation};
+pub use edges::HubVote;
 pub use mpic::least_asked;
 pub(crate) use mpic::quorum_slack;
 
@@ -97,7 +99,9 @@ impl Policy {
         let evidence = &*hubs::counted(heard, self.counts_peers(), &[]);
         let mut verdict = match self {
             Policy::Evidence { accept_private } => evidence::decide(evidence, *accept_private, now),
-            Policy::Majority { threshold, min_views } => majority::decide(evidence, *threshold, *min_views),
+            Policy::Majority { threshold, min_views } => {
+                edges::decide(heard, evidence, *threshold, || majority::decide(evidence, *threshold, *min_views))
+            }
             Policy::Quorum { threshold, min_duration } => quorum::decide(evidence, *threshold, *min_duration, now),
             Policy::Unanimous => unanimous::decide(evidence),
             Policy::Mpic => mpic::decide(evidence, now),
@@ -152,7 +156,10 @@ impl Policy {
         let open = open.as_slice();
         match self {
             Policy::Evidence { accept_private } => evidence::is_settled(evidence, *accept_private, open, now),
-            Policy::Majority { threshold, min_views } => majority::is_settled(evidence, *threshold, *min_views, still),
+            Policy::Majority { threshold, min_views } => {
+                let rest = || majority::is_settled(evidence, *threshold, *min_views, still);
+                edges::is_settled(&aligned, *threshold, open, rest)
+            }
             Policy::Quorum { threshold, min_duration } => {
                 quorum::is_settled(evidence, *threshold, *min_duration, open, now)
             }
@@ -163,6 +170,15 @@ impl Policy {
 }
 
 impl Policy {
+    /// How the views counted that each hub gave over the asker's own edges of trust; nothing where no hub was asked in a
+    /// person's name, or the policy does not count peers.
+    pub fn hub_votes(&self, evidence: &Evidence) -> Vec<HubVote> {
+        match self {
+            Policy::Majority { threshold, .. } => edges::votes(&host_keys::aligned(evidence), *threshold),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether old notaries count. MD5 proves nothing, and they say nothing of CAs, DNS and regions.
     pub fn hears_notaries(&self) -> bool {
         matches!(self, Policy::Majority { .. } | Policy::Quorum { .. })

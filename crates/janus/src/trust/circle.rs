@@ -1,13 +1,17 @@
 //! What people declared of one another, for the keys they had then.
 
+mod saved;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parallax_core::{Fingerprint, Suite};
-use serde::{Deserialize, Serialize};
+use parallax_core::{Fingerprint, Suite, Timestamp};
 
 use super::graph::{Graph, UserId};
+use crate::chain::Identity;
 use crate::mailbox::Mailbox;
+
+pub use saved::{BadCircle, LoadedCircle, SavedDeclaration, SavedPerson};
 
 /// The most people one can declare trust in.
 pub const MAX_DECLARED: usize = 500;
@@ -34,6 +38,8 @@ struct Person {
     key: Option<Fingerprint>,
     /// How many keys there were: a declaration holds this number in the key's place.
     era: u32,
+    /// When the newest certificate for the key began that was met.
+    issued: Option<Timestamp>,
     declared: Vec<Declared>,
     /// How many declared trust in it. Whoever never had a key and is named by nobody is forgotten.
     named: u32,
@@ -54,8 +60,25 @@ struct Declared {
 pub struct Edge {
     /// In whom.
     pub mailbox: Mailbox,
+    /// The same by number.
+    pub user: UserId,
     /// Whether the other side has declared it too, and for the keys that both hold now.
     pub counts: bool,
+    /// How it stands.
+    pub standing: EdgeStanding,
+}
+
+/// How a declaration stands. Nothing of it tells whether the other side is known, until it has declared too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EdgeStanding {
+    /// Both sides declared it for the keys that they hold now: it counts.
+    Mutual,
+    /// The other side has not declared it.
+    Declared,
+    /// Both sides declared it, and one holds another key since: this side has to declare it again.
+    Renew,
+    /// Both sides declared it, and one holds another key since: the other side has to declare it again.
+    Waiting,
 }
 
 /// Why trust is not declared.
@@ -75,83 +98,10 @@ pub enum DeclareError {
     Full,
 }
 
-/// What is kept of a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedPerson {
-    /// Its number, for good: its routes hang on it.
-    pub number: u32,
-    /// Who.
-    pub mailbox: Mailbox,
-    /// The key that last proved the mailbox.
-    pub key: Option<Fingerprint>,
-    /// How many keys there were.
-    pub era: u32,
-    /// In whom it declared trust.
-    pub declared: Vec<SavedDeclaration>,
-}
-
-/// What is kept of a declaration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SavedDeclaration {
-    /// In whom, by number.
-    pub to: u32,
-    /// The declaring side's era.
-    pub own: u32,
-    /// The other side's.
-    pub other: u32,
-}
-
-/// Why what was kept is not loaded.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BadCircle {
-    /// A number is out of order, there twice, or too high.
-    #[error("person {0} is out of order, there twice, or of a number that is too high")]
-    Number(u32),
-    /// A mailbox is there twice.
-    #[error("the mailbox of person {0} is there twice")]
-    Mailbox(u32),
-    /// A key without an era, or the other way round.
-    #[error("person {0} has a key and no era, or an era and no key")]
-    Era(u32),
-    /// A declaration in nobody, in oneself, twice, of an era to come, or beyond the most.
-    #[error("person {person} has a declaration that can't be: {why}")]
-    Declaration {
-        /// Whose.
-        person: u32,
-        /// What is wrong.
-        why: &'static str,
-    },
-}
-
 impl Circle {
     /// Nobody yet. The secret stays the same for good, or all routes change.
     pub fn new(suite: Arc<dyn Suite>, secret: [u8; 32]) -> Self {
         Self { suite, numbers: HashMap::new(), people: Vec::new(), vacant: Vec::new(), graph: Graph::new(secret) }
-    }
-
-    /// From what was kept, in the order of the numbers. The tables follow from it: none can be loaded that is no single
-    /// cycle, or that names somebody who is no neighbour.
-    pub fn load(suite: Arc<dyn Suite>, secret: [u8; 32], saved: Vec<SavedPerson>) -> Result<Self, BadCircle> {
-        let mut circle = Self::new(suite, secret);
-        for person in saved {
-            circle.load_person(person)?;
-        }
-        circle.count_named()?;
-        circle.check_eras()?;
-        let edges: Vec<_> = circle.ids().flat_map(|one| circle.declared_by(one).map(move |to| (one, to))).collect();
-        for (one, other) in edges {
-            circle.settle(one, other);
-        }
-        Ok(circle)
-    }
-
-    /// What is to be kept of a person; after every change of theirs.
-    pub fn saved(&self, person: UserId) -> Option<SavedPerson> {
-        let Person { mailbox, key, era, declared, .. } = self.person(person)?;
-        let declared =
-            declared.iter().map(|one| SavedDeclaration { to: one.to.index() as u32, own: one.own, other: one.other });
-        let number = person.index() as u32;
-        Some(SavedPerson { number, mailbox: mailbox.clone(), key: *key, era: *era, declared: declared.collect() })
     }
 
     /// A mailbox was proved with a key. With another one than before, all edges of it rest.
@@ -167,6 +117,26 @@ impl Circle {
             }
         }
         Ok(id)
+    }
+
+    /// A certificate was accepted. Its key is the mailbox's from now on, unless a certificate for another key is newer:
+    /// whoever kept an old one does not take the edges away with it. Whether anything is to be kept.
+    pub fn meet(&mut self, identity: &Identity) -> Result<(UserId, bool), DeclareError> {
+        let (mailbox, key, issued) = (identity.mailbox(), identity.key().id(), identity.not_before());
+        let known = self.numbers.get(mailbox).and_then(|id| self.person(*id));
+        let known = known.map(|person| (person.key, person.issued));
+        if let Some((Some(current), Some(newest))) = known
+            && current != key
+            && issued <= newest
+        {
+            return Err(DeclareError::OldKey);
+        }
+        let id = self.prove(mailbox, key)?;
+        let changed = known.is_none_or(|(current, newest)| current != Some(key) || newest < Some(issued));
+        if let Some(person) = self.person_mut(id).filter(|_| changed) {
+            person.issued = Some(issued);
+        }
+        Ok((id, changed))
     }
 
     /// `who`, with this key, declares trust in `whom`, who may be unknown: nothing tells. What changed and is to be kept:
@@ -206,16 +176,37 @@ impl Circle {
 
     /// A user's own declarations.
     pub fn edges(&self, who: UserId) -> Vec<Edge> {
-        let edge = |to: UserId| {
-            let mailbox = self.person(to)?.mailbox.clone();
-            Some(Edge { mailbox, counts: self.graph.are_connected(who, to) })
+        let edge = |user: UserId| {
+            let (mailbox, standing) = (self.person(user)?.mailbox.clone(), self.standing(who, user));
+            Some(Edge { mailbox, user, counts: standing == EdgeStanding::Mutual, standing })
         };
         self.declared_by(who).filter_map(edge).collect()
+    }
+
+    fn standing(&self, who: UserId, other: UserId) -> EdgeStanding {
+        if self.graph.are_connected(who, other) {
+            return EdgeStanding::Mutual;
+        }
+        let declared = |from, to| self.declaration(from, to);
+        let holds =
+            |from, to| declared(from, to).is_some_and(|one| (one.own, one.other) == (self.era(from), self.era(to)));
+        match (declared(who, other).map(|one| one.own), declared(other, who).is_some()) {
+            // One's own new key is no secret to oneself.
+            (Some(own), false) if own != self.era(who) => EdgeStanding::Renew,
+            (_, false) => EdgeStanding::Declared,
+            (_, true) if holds(who, other) => EdgeStanding::Waiting,
+            (_, true) => EdgeStanding::Renew,
+        }
     }
 
     /// The user of a mailbox, if this is the key that last proved it.
     pub fn user(&self, mailbox: &Mailbox, key: Fingerprint) -> Option<UserId> {
         self.current(mailbox, key).ok()
+    }
+
+    /// The key that last proved a user's mailbox.
+    pub fn key(&self, user: UserId) -> Option<Fingerprint> {
+        self.person(user)?.key
     }
 
     /// The mailbox of a user.
@@ -259,7 +250,14 @@ impl Circle {
             self.people.push(None);
         }
         if let Some(seat) = self.people.get_mut(id.index()) {
-            *seat = Some(Person { mailbox: mailbox.clone(), key: None, era: 0, declared: Vec::new(), named: 0 });
+            *seat = Some(Person {
+                mailbox: mailbox.clone(),
+                key: None,
+                era: 0,
+                issued: None,
+                declared: Vec::new(),
+                named: 0,
+            });
         }
         self.numbers.insert(mailbox.clone(), id);
         self.graph.reserve(id);
@@ -325,67 +323,4 @@ impl Circle {
             self.graph.part(one, other);
         }
     }
-
-    fn load_person(&mut self, person: SavedPerson) -> Result<(), BadCircle> {
-        let SavedPerson { number, mailbox, key, era, declared } = person;
-        let id = UserId(number);
-        if id.index() < self.people.len() || id.index() >= MAX_PEOPLE {
-            return Err(BadCircle::Number(number));
-        }
-        if self.numbers.contains_key(&mailbox) {
-            return Err(BadCircle::Mailbox(number));
-        }
-        if key.is_some() != (era > 0) {
-            return Err(BadCircle::Era(number));
-        }
-        check_declarations(number, era, &declared)?;
-        self.vacant.extend((self.people.len() as u32..number).map(UserId));
-        self.seat(id, &mailbox);
-        if let Some(person) = self.person_mut(id) {
-            (person.key, person.era) = (key, era);
-            let read = |one: &SavedDeclaration| Declared { to: UserId(one.to), own: one.own, other: one.other };
-            person.declared = declared.iter().map(read).collect();
-        }
-        Ok(())
-    }
-
-    fn count_named(&mut self) -> Result<(), BadCircle> {
-        let pairs: Vec<_> = self.ids().flat_map(|from| self.declared_by(from).map(move |to| (from, to))).collect();
-        for (from, to) in pairs {
-            let nobody = BadCircle::Declaration { person: from.0, why: "it is in nobody" };
-            let person = self.person_mut(to).ok_or(nobody)?;
-            person.named = person.named.saturating_add(1);
-        }
-        Ok(())
-    }
-
-    fn check_eras(&self) -> Result<(), BadCircle> {
-        let declared = |id: UserId| self.person(id).into_iter().flat_map(|person| &person.declared);
-        match self.ids().find(|id| declared(*id).any(|one| one.other > self.era(one.to))) {
-            None => Ok(()),
-            Some(id) => {
-                let why = "it is for a key that the other side never had";
-                Err(BadCircle::Declaration { person: id.0, why })
-            }
-        }
-    }
-}
-
-fn check_declarations(person: u32, era: u32, declared: &[SavedDeclaration]) -> Result<(), BadCircle> {
-    let bad = |why| Err(BadCircle::Declaration { person, why });
-    if declared.len() > MAX_DECLARED {
-        return bad("there are more than 500");
-    }
-    for (place, one) in declared.iter().enumerate() {
-        if one.to == person {
-            return bad("it is in oneself");
-        }
-        if one.own > era || one.own == 0 {
-            return bad("it is by a key that this person never had");
-        }
-        if declared.iter().take(place).any(|other| other.to == one.to) {
-            return bad("it is there twice");
-        }
-    }
-    Ok(())
 }

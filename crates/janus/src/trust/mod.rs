@@ -17,7 +17,10 @@ mod graph;
 mod routes;
 
 pub use adverts::{ADVERT_LIFE, Adverts};
-pub use circle::{BadCircle, Circle, DeclareError, Edge, MAX_DECLARED, MAX_PEOPLE, SavedDeclaration, SavedPerson};
+pub use circle::{
+    BadCircle, Circle, DeclareError, Edge, EdgeStanding, LoadedCircle, MAX_DECLARED, MAX_PEOPLE, SavedDeclaration,
+    SavedPerson,
+};
 pub use dealer::{Candidate, Dealer, Dealt};
 pub use graph::{Graph, UserId, Visible};
 pub use routes::{LONGEST_ROUTE, REACH, Routes, SHORTEST_ROUTE};

@@ -122,7 +122,7 @@ impl Channels {
     /// Judges the certificates of all open channels again: what no longer counts ends at once.
     pub fn judge_again(&self) {
         let Some(judge) = self.judge.get() else { return };
-        let certified: Vec<ClientKey> = self.lock().keys().filter(|key| !key.chain().is_empty()).cloned().collect();
+        let certified: Vec<_> = self.lock().keys().filter(|key| !key.chain().is_empty()).cloned().collect();
         for key in certified.iter().filter(|key| !matches!(judge.judge(key), Registration::Registered { .. })) {
             self.lock().end_key(key.id());
         }

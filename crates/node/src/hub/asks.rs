@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_core::{DnsName, Host, ServiceId, VantageId};
+use parallax_core::{DnsName, Fingerprint, Host, ServiceId, VantageId};
 use parallax_proto::channel::{Connection, Run};
 use parallax_proto::hub::{Answers, Ask, AskId, Asking, Sight};
 use serde_json::Value;
@@ -39,7 +39,8 @@ impl HubRole {
         self.step(|hub, now| hub.may_look_up(asker, now))?.map_err(|why| refused(&why))?;
         let target = self.target(&ask.service).await?;
         let (tell, mut told) = mpsc::unbounded_channel();
-        let asking = Asking { asker, ask, target, sight: Sight::Everybody };
+        let sight = self.sight(caller).await?;
+        let asking = Asking { asker, ask, target, sight };
         let ask = self.take_up(asking, tell, caller.connection)?;
         let withdrawn = Withdrawn { role: self, ask, over: caller.connection };
         let mut answers = Vec::new();
@@ -59,6 +60,21 @@ impl HubRole {
             }
         }
         Err(failure("unavailable", "the question has ended: its connection has gone, or the hub stops"))
+    }
+
+    /// Whom a caller may see: by the edges of whom it acts for, as they are at this moment.
+    async fn sight(&self, caller: &Caller) -> Result<Sight, Value> {
+        if caller.key.chain().is_empty() {
+            return Ok(Sight::Everybody);
+        }
+        // The channel ends in a moment; until then nothing is told on it.
+        let refused = || failure("not-allowed", "your certificate does not count any more");
+        let (people, identity) = self.identity(caller).ok_or_else(refused)?;
+        let now = self.tools.shared.clock.now().map_err(|error| failure("unavailable", error.to_string()))?;
+        let denied = |key: &Fingerprint| people.vouching.is_denied(key);
+        let sight = people.trust.sight(&identity, denied, now).await;
+        let piles = sight.map_err(|_| failure("unavailable", "whom you trust can't be looked up now; ask again"))?;
+        Ok(piles.map_or(Sight::Everybody, Sight::Through))
     }
 
     /// The asker's queue is there before the first answer.

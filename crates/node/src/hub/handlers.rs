@@ -48,7 +48,7 @@ impl Handler for OnMessage {
         let (role, message) = (Arc::clone(&self.role), self.message);
         Box::pin(async move {
             match message {
-                Message::Attach => role.attach(&caller, run),
+                Message::Attach => role.attach(&caller, run).await,
                 Message::Ask => role.ask(&caller, run).await,
                 Message::Seen => role.seen(&caller, run),
             }

@@ -13,10 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use parallax_core::{Timestamp, VantageId};
+use parallax_janus::Identity;
 use parallax_probe::{AwsLc, Prober, TargetPolicy};
 use parallax_proto::channel::{ChannelId, Connection, Control, RequestId, Run};
 use parallax_proto::hub::{
-    Action, Answer, AskId, Attach, Attaching, ConnectionId, Counts, Ended, Hub, HubSettings, Look, Refused, Seen, Stats,
+    Action, Answer, AskId, Attach, Attaching, ConnectionId, Counts, Edge, Ended, Hub, HubSettings, Look, Refused, Seen,
+    Stats,
 };
 use parallax_store::Records;
 use serde::Serialize;
@@ -27,6 +29,8 @@ use tokio::sync::{Notify, mpsc};
 use self::rows::Rows;
 use crate::app::Shared;
 use crate::channels::{Caller, Channels, failure};
+use crate::trust::{NotChanged, Trust};
+use crate::vouching::Vouching;
 use parallax_client::Chance;
 
 /// While the clock stands wrong, it is read again after this time.
@@ -43,6 +47,15 @@ pub(crate) struct Tools {
     /// Finds the networks of what is asked about.
     pub(crate) prober: Prober,
     pub(crate) targets: TargetPolicy,
+    /// Who trusts whom, and whose certificates count; `None` where all are strangers.
+    pub(crate) people: Option<KnownPeople>,
+}
+
+/// Who trusts whom, and whose certificates count.
+#[derive(Clone)]
+pub(crate) struct KnownPeople {
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) vouching: Arc<Vouching>,
 }
 
 /// This node as a hub.
@@ -202,8 +215,8 @@ impl HubRole {
         });
     }
 
-    /// `attach`: the channel is a peer's from now on.
-    fn attach(self: &Arc<Self>, caller: &Caller, run: Run) -> Result<Value, Value> {
+    /// `attach`: the channel is a peer's from now on. With a certificate it is visible to whom its advertisement reaches.
+    async fn attach(self: &Arc<Self>, caller: &Caller, run: Run) -> Result<Value, Value> {
         let attach: Attach = read_run(run)?;
         let (Some(address), Some(over)) = (caller.from, caller.connection) else {
             let reason = "peers attach over a WebSocket (GET /v1/peer): looks are pushed to them";
@@ -220,7 +233,35 @@ impl HubRole {
         }
         attached.map_err(|why| refused(&why))?;
         self.count_peers();
-        Ok(json!({ "attached": true }))
+        Ok(json!({ "attached": true, "advertised": self.advertise(caller).await }))
+    }
+
+    /// Whether a peer's advertisement goes out in a person's name.
+    async fn advertise(&self, caller: &Caller) -> bool {
+        let Some((people, identity)) = self.identity(caller) else { return false };
+        let Ok(now) = self.tools.shared.clock.now() else { return false };
+        match people.trust.advertise(&identity, now).await {
+            Ok(()) => true,
+            // An older key than the mailbox has now: a stranger.
+            Err(NotChanged::Refused(_)) => false,
+            Err(NotChanged::Store(error)) => {
+                if self.tools.shared.store_warned.is_time() {
+                    tracing::warn!(%error, "the key of a peer can't be kept; it is a stranger until it attaches again");
+                }
+                false
+            }
+        }
+    }
+
+    /// On whose behalf a caller acts, if it shows a certificate and that counts now.
+    fn identity(&self, caller: &Caller) -> Option<(&KnownPeople, Identity)> {
+        let people = self.tools.people.as_ref().filter(|_| !caller.key.chain().is_empty())?;
+        people.vouching.judge(caller.key.chain()).ok().map(|identity| (people, identity))
+    }
+
+    /// The word by which the hub names an edge to an asker.
+    pub(crate) fn edge_word(&self, asker: VantageId, edge: Edge) -> String {
+        self.lock().hub.edge_word(asker, edge)
     }
 
     /// `seen`: a peer's reply to a look.

@@ -6,6 +6,7 @@
 //! | `ca.pem` | the CA certificate, self-signed |
 //! | `statement.key.pem` | the statement key (Ed25519) |
 //! | `server.pem` | server key and certificate, renewed by the node itself |
+//! | `janus/` | keys and certificates of the authority for mailboxes, where this node is a janus ([`crate::janus`]) |
 //! | `legacy.pem` | the RSA key of the Perspectives interface, made when it is first on ([`crate::legacy`]) |
 
 mod certificates;
@@ -29,8 +30,8 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use certificates::Term;
-pub(crate) use files::{make_private_dir, read_private, replace};
-use keys::CaSigner;
+pub(crate) use files::{check_private, create_dir_with, make_private_dir, read, read_private, replace, write_new};
+pub(crate) use keys::CaSigner;
 pub(crate) use keys::StatementSigner;
 pub use publisher::Publisher;
 

@@ -21,12 +21,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use parallax_core::VantageId;
 use parallax_proto::mirror::Wish;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
 pub use self::ask::{NotAsked, ask_operator};
 use crate::app::App;
+use crate::janus::{Office, Page, Revoke};
 use crate::problem::Problem;
 
 /// The name of the socket in a node's data directory.
@@ -121,15 +124,46 @@ impl Drop for OperatorSocket {
 fn routes(app: Arc<App>) -> Router {
     Router::new()
         .route("/mirrors", post(mirrors))
+        .route("/ca/list", post(ca_list))
+        .route("/ca/revoke", post(ca_revoke))
+        .route("/ca/reload", post(ca_reload))
         .layer(tower_http::limit::RequestBodyLimitLayer::new(LARGEST_BODY))
         .with_state(app)
 }
 
 async fn mirrors(State(app): State<Arc<App>>, body: Bytes) -> Response {
-    let wish = serde_json::from_slice::<MirrorWish>(&body);
-    let told = match wish {
-        Ok(MirrorWish { vantage, wish }) => app.mirrors.wished(vantage, wish),
-        Err(error) => Err(Problem::new(http::StatusCode::BAD_REQUEST, "bad-wish", error.to_string())),
-    };
+    let told = read(&body).and_then(|MirrorWish { vantage, wish }| app.mirrors.wished(vantage, wish));
+    shown(told)
+}
+
+async fn ca_list(State(app): State<Arc<App>>, body: Bytes) -> Response {
+    let told = async { office(&app)?.account(&read::<Page>(&body)?).await };
+    shown(told.await)
+}
+
+async fn ca_revoke(State(app): State<Arc<App>>, body: Bytes) -> Response {
+    let told = async { office(&app)?.revoke_for_operator(&read::<Revoke>(&body)?).await };
+    shown(told.await)
+}
+
+async fn ca_reload(State(app): State<Arc<App>>) -> Response {
+    let told = async { Arc::clone(office(&app)?).reload_for_operator().await };
+    shown(told.await)
+}
+
+fn office(app: &App) -> Result<&Arc<Office>, Problem> {
+    app.office.as_ref().ok_or_else(|| {
+        let detail = "this node certifies no mailboxes; start it with --role janus";
+        Problem::new(http::StatusCode::NOT_FOUND, "not-found", detail)
+    })
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let bad =
+        |error: serde_json::Error| Problem::new(http::StatusCode::BAD_REQUEST, "bad-statement", error.to_string());
+    serde_json::from_slice(body).map_err(bad)
+}
+
+fn shown(told: Result<Value, Problem>) -> Response {
     told.map_or_else(|problem| problem.into_response(), |account| Json(account).into_response())
 }

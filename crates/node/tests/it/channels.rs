@@ -17,7 +17,7 @@ use parallax_proto::{Expected, Question, Signed, View};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::support::{PATIENCE, Site, TestNode, http_get, now, settings};
+use crate::support::{PATIENCE, Site, TestNode, http_get, now, settings, until};
 
 fn key() -> OwnKey {
     read_key_file(new_key_file().unwrap().as_bytes()).unwrap()
@@ -50,15 +50,6 @@ fn urls(node: &Node) -> [ServerUrl; 2] {
 async fn knowing(node: &TestNode, key: &OwnKey) {
     allow(node.data.path(), key.id());
     until(async || open_by_hand(&node.node, key).await.is_ok()).await;
-}
-
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("it never came to hold");
 }
 
 async fn post(node: &Node, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {

@@ -6,6 +6,7 @@ mod api;
 mod channels;
 mod dns;
 mod docs;
+mod janus;
 mod legacy;
 mod lifecycle;
 mod limits;

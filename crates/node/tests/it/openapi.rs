@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::janus::client::{Client, Janus};
 use crate::support::{Site, TestNode, look_now, what_is_known};
 
 /// The part of JSON Schema that the description uses. Says what does not fit, and where.
@@ -121,6 +122,27 @@ async fn every_reference_leads_somewhere() {
     for path in found {
         assert!(document.pointer(path.trim_start_matches('#')).is_some(), "{path}");
     }
+}
+
+#[tokio::test]
+async fn what_a_janus_answers_is_as_described() {
+    let janus = Janus::start().await;
+    let document = description(&janus.test).await;
+    let fits = |schema: &str, value: &Value| {
+        let schema = &document["components"]["schemas"][schema];
+        check(&document, schema, value, "").unwrap_or_else(|why| panic!("{why}"));
+    };
+    let ann = Client::new("ann@example.com");
+    let reply = janus.order(&ann.order()).await;
+    fits("OrderPlaced", &reply.json());
+    let told = janus.certify(&ann).await;
+    fits("Certificate", &serde_json::to_value(&told).unwrap());
+    fits("Certificate", &janus.renew(&told).await.json());
+    fits("OrderState", &janus.state(&janus.place(&ann).await).await.json());
+    janus.revoke(&ann, crate::support::now()).await;
+    fits("CaList", &janus.get("/v1/ca").await.json());
+    fits("Problem", &janus.order(&ann.order()).await.json());
+    fits("Order", &serde_json::to_value(ann.order()).unwrap());
 }
 
 #[tokio::test]

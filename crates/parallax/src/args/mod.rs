@@ -1,10 +1,12 @@
 //! The command line as it is given: raw text, a file for each command. [`crate::settings`] makes settings of it.
 
 mod accept;
+mod ca;
 mod ca_auth;
 mod check;
 mod demo;
 mod history;
+mod id;
 mod key;
 mod mirror;
 mod observe;
@@ -29,10 +31,14 @@ use crate::failure::Failure;
 use crate::settings::{self, Flag, Key};
 
 pub(crate) use accept::{AcceptArgs, AcceptCommand, AcceptListArgs, AcceptRemoveArgs};
+pub(crate) use ca::{CaArgs, CaCommand, CaInitArgs, CaListArgs, CaRevokeArgs, CaRotateArgs};
 pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
 pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
 pub(crate) use history::HistoryArgs;
+pub(crate) use id::{
+    AgentArgs, IdArgs, IdCommand, IdConfirmArgs, IdImportArgs, IdRenewArgs, IdRequestArgs, IdRevokeArgs, IdShowArgs,
+};
 pub(crate) use key::{
     CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
 };
@@ -103,10 +109,16 @@ pub(crate) enum Command {
     Vantage(VantageArgs),
     /// The federation of mirrors: ask it, or take part with your node
     Mirror(MirrorArgs),
+    /// The operator's side of a janus: its root, its keys, what it revoked
+    Ca(CaArgs),
     /// Make keys, and say which may open channels at your node
     Key(KeyArgs),
     /// Ask a node for something over a channel
     Call(CallArgs),
+    /// Your mailbox as your identity: certificates that a janus issues
+    Id(IdArgs),
+    /// Show the page that the link in janus' mail opens
+    Agent(AgentArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),
     /// List, add and remove the services that a node remembers

@@ -57,7 +57,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     allow_private: Option<String>,
 
-    /// Be this too, besides a notary and a mirror: hub (repeatable)
+    /// Be this too, besides a notary and a mirror: hub, janus (repeatable)
     #[arg(long, value_name = "ROLE")]
     role: Vec<String>,
 

@@ -1,6 +1,8 @@
 //! The commands, one module each.
 
 pub(crate) mod accept;
+pub(crate) mod agent;
+pub(crate) mod ca;
 pub(crate) mod ca_auth;
 pub(crate) mod call;
 pub(crate) mod check;
@@ -9,6 +11,7 @@ pub(crate) mod demo;
 pub(crate) mod export;
 mod federation;
 pub(crate) mod history;
+pub(crate) mod id;
 pub(crate) mod import;
 pub(crate) mod key;
 mod looking;
@@ -30,6 +33,7 @@ pub(crate) mod ssh_known_hosts;
 mod store;
 pub(crate) mod vantage;
 
+use std::io::Read;
 use std::path::Path;
 
 use parallax_core::plainly;
@@ -46,6 +50,23 @@ fn settings(config: Option<&Path>, flags: &[Flag]) -> Result<Settings, Failure> 
 fn unwritable(file: &Path, why: &std::io::Error) -> Failure {
     let (file, why) = (file.display(), plainly(why));
     Failure::not_done(format!("{file} can't be written to: {why}; name a file where this user may write"))
+}
+
+/// What is in a file, or with `-` comes in on standard input; no more than `most` bytes.
+fn read_input(file: &Path, most: u64) -> Result<Vec<u8>, Failure> {
+    let (mut content, name) = (Vec::new(), file.display());
+    let mut take = |input: &mut dyn Read| input.take(most + 1).read_to_end(&mut content);
+    let taken = match file.to_str() {
+        Some("-") => take(&mut std::io::stdin().lock()),
+        _ => std::fs::File::open(file).and_then(|mut file| take(&mut file)),
+    };
+    taken.map_err(|why| Failure::usage(format!("{name}: {}", plainly(&why))))?;
+    let size = u64::try_from(content.len()).unwrap_or(u64::MAX);
+    if size > most {
+        Err(Failure::usage(format!("{name}: it is larger than {} KiB", most / 1024)))
+    } else {
+        Ok(content)
+    }
 }
 
 /// Runs one user's command to its end.

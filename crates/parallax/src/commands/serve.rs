@@ -1,11 +1,12 @@
 //! `parallax serve`: run a node until it is told to stop.
 
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use parallax_core::plainly;
-use parallax_node::{Node, NodeError, NodeSettings};
+use parallax_node::{JanusSettings, MailRoute, Node, NodeError, NodeSettings, Secret};
 use parallax_probe::{ProbeSettings, TargetPolicy};
 use parallax_proto::hub::HubSettings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,7 +14,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{looking, settings};
 use crate::args::ServeArgs;
 use crate::failure::{DONE, Failure};
-use crate::settings::{Ports, ServeSettings, Settings};
+use crate::settings::{JANUS_SMTP_PASSWORD_VARIABLE, JanusChoices, Ports, ServeSettings, Settings};
 use crate::{logs, output};
 
 /// A node stops within this time, or is left to end with the process.
@@ -102,7 +103,8 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         scan_every: serve.scan_every,
         bus: serve.bus.clone(),
         mirror: settings.mirror.clone(),
-        hub: serve.hub.then(|| hub_settings(serve)),
+        hub: serve.roles.hub.then(|| hub_settings(serve)),
+        janus: serve.roles.janus.then(|| janus_settings(&settings.janus)).transpose()?,
         channel: settings.channel.clone(),
         probe: ProbeSettings { targets: targets(serve, &settings.look.ports), ..probe },
         ..NodeSettings::new(serve.data.clone())
@@ -113,6 +115,44 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
 fn hub_settings(serve: &ServeSettings) -> HubSettings {
     let default = HubSettings::default();
     HubSettings { views_a_network: default.views_a_network.filter(|_| !serve.allow_private), ..default }
+}
+
+/// What the configuration says, with the password.
+fn janus_settings(choices: &JanusChoices) -> Result<JanusSettings, Failure> {
+    let missing = "--role janus has to know where mails go; name it with janus.smtp in the configuration or \
+                   PARALLAX_JANUS_SMTP, such as smtp://mail.example.com, or maildir:DIR to try it out";
+    let mut node = choices.node.clone().ok_or_else(|| Failure::usage(missing))?;
+    if let MailRoute::Smtp(smtp) = &mut node.mail {
+        if !choices.from_is_named {
+            let missing = "--role janus has to know whom mails are from; name an address with janus.from in the \
+                           configuration or PARALLAX_JANUS_FROM";
+            return Err(Failure::usage(missing));
+        }
+        smtp.password = password(choices)?;
+    }
+    Ok(node)
+}
+
+/// From the variable, else from its file.
+fn password(choices: &JanusChoices) -> Result<Option<Secret>, Failure> {
+    if let Some(password) = std::env::var_os(JANUS_SMTP_PASSWORD_VARIABLE).filter(|text| !text.is_empty()) {
+        let bad = |_| Failure::usage(format!("{JANUS_SMTP_PASSWORD_VARIABLE} is not text in UTF-8"));
+        return password.into_string().map(|password| Some(Secret::new(password))).map_err(bad);
+    }
+    let Some(file) = &choices.password_file else { return Ok(None) };
+    let named = |why: String| Failure::usage(format!("janus.smtp_password_file {}: {why}", file.display()));
+    let mode = std::fs::metadata(file).map_err(|error| named(plainly(&error)))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(named(format!("others may read it (mode {:04o}); chmod 0600", mode & 0o7777)));
+    }
+    let text = std::fs::read_to_string(file).map_err(|error| named(plainly(&error)))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(named("it is empty; it holds the password on one line".into())),
+        password if password.contains('\n') => {
+            Err(named("it has more than one line; it holds the password alone".into()))
+        }
+        password => Ok(Some(Secret::new(password))),
+    }
 }
 
 /// `--allow-private` lifts both bounds; ports that were listed stay a bound all the same.

@@ -156,6 +156,38 @@ pub(crate) const CHANNEL_IDLE: Key = key("channel.idle_secs", "PARALLAX_CHANNEL_
 /// Channels of one key.
 pub(crate) const CHANNEL_PER_KEY: Key = key("channel.per_key", "PARALLAX_CHANNEL_PER_KEY", "", "");
 
+/// Where mails of a janus go.
+pub(crate) const JANUS_SMTP: Key =
+    key("janus.smtp", "PARALLAX_JANUS_SMTP", "", "it is to be named where the role janus is on");
+/// Who logs in at the mail server.
+pub(crate) const JANUS_SMTP_USER: Key = key("janus.smtp_user", "PARALLAX_JANUS_SMTP_USER", "", "nobody logs in");
+/// The file with the password.
+pub(crate) const JANUS_SMTP_PASSWORD_FILE: Key =
+    key("janus.smtp_password_file", "PARALLAX_JANUS_SMTP_PASSWORD_FILE", "", "nobody logs in");
+/// The password itself; a variable alone, so that nothing that is shown or kept holds it.
+pub(crate) const JANUS_SMTP_PASSWORD_VARIABLE: &str = "PARALLAX_JANUS_SMTP_PASSWORD";
+/// The roots that the mail server's certificate may lead to.
+pub(crate) const JANUS_SMTP_ROOTS: Key =
+    key("janus.smtp_roots", "PARALLAX_JANUS_SMTP_ROOTS", "", "those that Mozilla ships");
+/// Whom mails are from.
+pub(crate) const JANUS_FROM: Key =
+    key("janus.from", "PARALLAX_JANUS_FROM", "", "it is to be named where mails are sent");
+/// Whether the mailbox is proved before a certificate is made.
+pub(crate) const JANUS_FLOW: Key = key("janus.flow", "PARALLAX_JANUS_FLOW", "", "");
+/// How long a certificate lives.
+pub(crate) const JANUS_LIFE: Key = key("janus.certificate_life_secs", "PARALLAX_JANUS_CERTIFICATE_LIFE", "", "");
+/// Mails to one address in an hour.
+pub(crate) const JANUS_ADDRESS_HOUR: Key = key("janus.mails_an_hour", "PARALLAX_JANUS_MAILS_AN_HOUR", "", "");
+/// Mails to one address in a day.
+pub(crate) const JANUS_ADDRESS_DAY: Key = key("janus.mails_a_day", "PARALLAX_JANUS_MAILS_A_DAY", "", "");
+/// Orders of one network in an hour.
+pub(crate) const JANUS_NETWORK_HOUR: Key = key("janus.orders_a_network", "PARALLAX_JANUS_ORDERS_A_NETWORK", "", "");
+/// Orders in an hour, from wherever.
+pub(crate) const JANUS_OVERALL_HOUR: Key = key("janus.orders_an_hour", "PARALLAX_JANUS_ORDERS_AN_HOUR", "", "");
+
+/// The node that certifies the user's mailboxes.
+pub(crate) const ID_JANUS: Key = key("id.janus", "PARALLAX_ID_JANUS", "--janus", "the one that was asked before");
+
 /// All of them, in the order of the file.
 pub(crate) const ALL: &[&Key] = &[
     &POLICY,
@@ -209,4 +241,16 @@ pub(crate) const ALL: &[&Key] = &[
     &CHANNEL_LIFETIME,
     &CHANNEL_IDLE,
     &CHANNEL_PER_KEY,
+    &JANUS_SMTP,
+    &JANUS_SMTP_USER,
+    &JANUS_SMTP_PASSWORD_FILE,
+    &JANUS_SMTP_ROOTS,
+    &JANUS_FROM,
+    &JANUS_FLOW,
+    &JANUS_LIFE,
+    &JANUS_ADDRESS_HOUR,
+    &JANUS_ADDRESS_DAY,
+    &JANUS_NETWORK_HOUR,
+    &JANUS_OVERALL_HOUR,
+    &ID_JANUS,
 ];

@@ -3,6 +3,7 @@
 mod check;
 mod duration;
 mod file;
+mod janus;
 mod keys;
 mod layers;
 mod paths;
@@ -12,6 +13,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use parallax_client::VantageUrl;
 use parallax_core::Policy;
 use parallax_node::{ChannelSettings, MirrorSettings};
 use parallax_proto::channel::ServerSettings;
@@ -20,17 +22,18 @@ use parallax_proto::mirror::Settings as Rules;
 pub(crate) use check::{CheckSettings, DomainSettings, canonical};
 pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::{File, domain_key};
+pub(crate) use janus::JanusChoices;
 pub(crate) use keys::{
-    ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, CONFIG_VARIABLE, DATA, DOMAIN, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE,
-    MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS,
-    SCAN_EVERY, SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
+    ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, CONFIG_VARIABLE, DATA, DOMAIN, ID_JANUS, JANUS_SMTP_PASSWORD_VARIABLE, Key,
+    LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY,
+    REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS, SCAN_EVERY, SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
 pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{ADay, Addresses, Day, Line, Millis, Popular, Region, Registry, Roles, Secs, Switch};
+use values::{ADay, Addresses, Day, Line, Millis, Pinned, Popular, Region, Registry, Roles, Secs, Switch};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +75,10 @@ pub(crate) struct Settings {
     pub(crate) federation: FederationSettings,
     /// Who gets a channel from a node.
     pub(crate) channel: ChannelSettings,
+    /// How a node certifies mailboxes.
+    pub(crate) janus: JanusChoices,
+    /// The node that certifies the user's mailboxes, where one is named.
+    pub(crate) id_janus: Option<VantageUrl>,
     /// The configuration file, there or not.
     pub(crate) file: PathBuf,
     /// Whether it is there.
@@ -130,8 +137,8 @@ pub(crate) struct ServeSettings {
     pub(crate) legacy: bool,
     /// Whether it looks at private addresses and any port.
     pub(crate) allow_private: bool,
-    /// Whether peers attach to it.
-    pub(crate) hub: bool,
+    /// What it is besides a notary and a mirror.
+    pub(crate) roles: Roles,
     /// How often it looks at every service that it knows; `None` never.
     pub(crate) scan_every: Option<Duration>,
     /// The message queue that channels are served on; `None` is none.
@@ -180,6 +187,8 @@ impl Settings {
             refresh: Some(layers.pick(&keys::MIRROR_REFRESH, Secs(DEFAULT_REFRESH))?.0).filter(|age| !age.is_zero()),
         };
         let channel = resolve_channel(&mut layers)?;
+        let janus = janus::resolve(&mut layers)?;
+        let id_janus = layers.pick_optional(&keys::ID_JANUS)?.map(|Pinned(url)| url);
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
         let (shown, flags) = (layers.into_shown(), flags.to_vec());
         Ok(Self {
@@ -191,6 +200,8 @@ impl Settings {
             mirror,
             federation,
             channel,
+            janus,
+            id_janus,
             file: path,
             file_found,
             shown,
@@ -229,6 +240,11 @@ impl Settings {
     /// The user's own key, beside the configuration.
     pub(crate) fn key_file(&self) -> PathBuf {
         self.file.with_file_name("key.pem")
+    }
+
+    /// The user's mailbox identities, beside the configuration.
+    pub(crate) fn identities_directory(&self) -> PathBuf {
+        self.file.with_file_name("id")
     }
 
     /// The user's own word, beside the configuration.
@@ -271,7 +287,7 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         domain: layers.pick_optional(&keys::DOMAIN)?.map(|Line(line)| line),
         legacy: layers.pick(&keys::LEGACY, Switch(true))?.0,
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
-        hub: layers.pick(&keys::ROLES, Roles::default())?.hub,
+        roles: layers.pick(&keys::ROLES, Roles::default())?,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
         bus: layers.pick_optional(&keys::BUS)?.map(|Line(line)| line),
     })

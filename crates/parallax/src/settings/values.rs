@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use parallax_client::VantageUrl;
 use parallax_core::{Policy, ServiceId, Share};
+use parallax_node::{BadRoute, Flow, MailRoute};
 use parallax_proto::{RIRS, is_region};
 
 use super::duration;
@@ -359,11 +360,32 @@ impl Value for Addresses {
     }
 }
 
+/// A node by its URL, with the pin that says who it must be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pinned(pub(crate) VantageUrl);
+
+impl Value for Pinned {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let given = text(raw, "https://HOST:PORT#VANTAGE-ID")?;
+        let url: VantageUrl = given.parse().map_err(|why: parallax_client::BadVantageUrl| why.to_string())?;
+        match url.pin() {
+            Some(_) => Ok(Self(url)),
+            None => Err(format!("{url} has no pin; add #VANTAGE-ID (the node prints its id when it starts)")),
+        }
+    }
+
+    fn write(&self) -> String {
+        quote_toml(&self.0.to_string())
+    }
+}
+
 /// What a node is besides a notary and a mirror.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Roles {
     /// Peers attach to it, and others ask them through it.
     pub(crate) hub: bool,
+    /// It certifies mailboxes.
+    pub(crate) janus: bool,
 }
 
 impl Value for Roles {
@@ -383,16 +405,48 @@ impl Value for Roles {
         for name in names.ok_or("the value must be a list of roles such as [\"hub\"]")? {
             match name.as_str() {
                 "hub" => roles.hub = true,
+                "janus" => roles.janus = true,
                 // Every node is both.
                 "notary" | "mirror" => {}
-                other => return Err(format!("there is no role {other:?}; the roles are hub, mirror and notary")),
+                other => {
+                    return Err(format!("there is no role {other:?}; the roles are hub, janus, mirror and notary"));
+                }
             }
         }
         Ok(roles)
     }
 
     fn write(&self) -> String {
-        if self.hub { "[\"hub\"]".into() } else { "[]".into() }
+        let named = [("\"hub\"", self.hub), ("\"janus\"", self.janus)];
+        let on: Vec<_> = named.into_iter().filter_map(|(name, on)| on.then_some(name)).collect();
+        format!("[{}]", on.join(", "))
+    }
+}
+
+/// Where mails of a janus go.
+impl Value for MailRoute {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let route = text(raw, "where mails go, such as \"smtp://mail.example.com\"")?.parse();
+        route.map_err(|why: BadRoute| why.to_string())
+    }
+
+    fn write(&self) -> String {
+        quote_toml(&self.to_string())
+    }
+}
+
+/// Whether a mailbox is proved before a certificate is made.
+impl Value for Flow {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match text(raw, "proof or classic")? {
+            "proof" => Ok(Self::Proof),
+            "classic" => Ok(Self::Classic),
+            _ => Err("the value must be proof or classic".into()),
+        }
+    }
+
+    fn write(&self) -> String {
+        quote_toml(if *self == Self::Proof { "proof" } else { "classic" })
     }
 }
 
@@ -531,11 +585,15 @@ mod tests {
 
     #[test]
     fn what_a_node_is() {
-        assert_eq!(read("hub"), Ok(Roles { hub: true }));
-        assert_eq!(read("notary,hub, mirror"), Ok(Roles { hub: true }));
-        assert_eq!(Roles::read(&Raw::List(vec![])), Ok(Roles { hub: false }));
-        assert_eq!(Roles { hub: true }.write().parse::<toml::Value>().unwrap().as_array().unwrap().len(), 1);
-        assert!(read::<Roles>("peer").unwrap_err().contains("the roles are hub, mirror and notary"));
+        assert_eq!(read("hub"), Ok(Roles { hub: true, janus: false }));
+        assert_eq!(read("notary,hub, mirror"), Ok(Roles { hub: true, janus: false }));
+        assert_eq!(read("hub,janus"), Ok(Roles { hub: true, janus: true }));
+        assert_eq!(Roles::read(&Raw::List(vec![])), Ok(Roles::default()));
+        assert_eq!(
+            Roles { hub: true, janus: false }.write().parse::<toml::Value>().unwrap().as_array().unwrap().len(),
+            1
+        );
+        assert!(read::<Roles>("peer").unwrap_err().contains("the roles are hub, janus, mirror and notary"));
         assert!(read::<Roles>("").is_err() && Roles::read(&Raw::List(vec![Raw::List(vec![])])).is_err());
     }
 

@@ -1,6 +1,6 @@
 //! One question under way.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use parallax_core::{Fingerprint, ServiceId, Timestamp, VantageId};
@@ -25,7 +25,8 @@ impl Edge {
 pub enum Sight {
     /// Every peer, as a stranger.
     Everybody,
-    /// These peers through these edges: dealt round-robin over the edges, so that no edge brings more than its share.
+    /// These peers through these edges, dealt over the edges in turn, so that no edge brings more than its share; and when
+    /// these are exhausted, whoever else is there, as a stranger.
     Through(Vec<(Edge, Vec<VantageId>)>),
 }
 
@@ -74,6 +75,9 @@ pub(super) struct Question {
     pub(super) counts: Counts,
     /// Looks that an answer is still hoped for, those that were replaced included.
     pub(super) looks: HashSet<LookId>,
+    /// What is remembered and not given yet, where edges take turns: of those behind them, and of strangers.
+    pub(super) rows: HashMap<VantageId, Row>,
+    pub(super) rows_of_strangers: Vec<Row>,
     /// Of these, the ones that were replaced: they are waited for, but no longer counted on.
     pub(super) replaced: usize,
     /// Who is counted or was asked.
@@ -95,6 +99,8 @@ impl Question {
             reading: false,
             counts: Counts::default(),
             looks: HashSet::new(),
+            rows: HashMap::new(),
+            rows_of_strangers: Vec::new(),
             replaced: 0,
             met: HashSet::new(),
             networks: HashMap::new(),
@@ -133,34 +139,78 @@ impl Question {
     }
 }
 
-/// Whom the asker of a question may see, in the order in which they are asked.
+/// Whom the asker of a question may see, and by which edge.
 #[derive(Debug)]
 pub(super) enum Sighted {
     Everybody,
-    Through { order: VecDeque<VantageId>, edges: HashMap<VantageId, Edge> },
+    Through(Turns),
+}
+
+/// Edges that take turns.
+#[derive(Debug)]
+pub(super) struct Turns {
+    /// Of each edge, who is left.
+    piles: Vec<(Edge, Vec<VantageId>)>,
+    turn: usize,
+    edges: HashMap<VantageId, Edge>,
 }
 
 impl Sighted {
     fn new(sight: Sight, rng: &mut dyn Rng) -> Self {
-        let Sight::Through(mut dealt) = sight else { return Sighted::Everybody };
+        let Sight::Through(mut piles) = sight else { return Sighted::Everybody };
+        shuffle(rng, &mut piles);
         let mut edges = HashMap::new();
-        for (edge, peers) in &mut dealt {
+        for (edge, peers) in &mut piles {
             shuffle(rng, peers);
             for peer in peers {
                 edges.entry(*peer).or_insert(*edge);
             }
         }
-        shuffle(rng, &mut dealt);
-        let longest = dealt.iter().map(|(_, peers)| peers.len()).max().unwrap_or_default();
-        let round = |at: usize| dealt.iter().filter_map(move |(_, peers)| peers.get(at).copied());
-        Sighted::Through { order: (0..longest).flat_map(round).collect(), edges }
+        Sighted::Through(Turns { piles, turn: 0, edges })
     }
 
-    /// By which edge a peer comes; `None`: it is not seen.
-    pub(super) fn edge(&self, peer: VantageId) -> Option<Edge> {
+    /// By which edge a peer comes.
+    pub(super) fn edge(&self, peer: VantageId) -> Edge {
         match self {
-            Sighted::Everybody => Some(Edge::STRANGERS),
-            Sighted::Through { edges, .. } => edges.get(&peer).copied(),
+            Sighted::Everybody => Edge::STRANGERS,
+            Sighted::Through(turns) => turns.edges.get(&peer).copied().unwrap_or(Edge::STRANGERS),
         }
+    }
+
+    /// A peer gave no view: its edge has the next turn, if anybody is left there.
+    pub(super) fn turn_back(&mut self, peer: VantageId) {
+        let edge = self.edge(peer);
+        if let Sighted::Through(turns) = self
+            && let Some(turn) = turns.piles.iter().position(|(of, _)| *of == edge)
+        {
+            turns.turn = turn;
+        }
+    }
+}
+
+impl Turns {
+    /// Whether a peer comes by an edge.
+    pub(super) fn knows(&self, peer: VantageId) -> bool {
+        self.edges.contains_key(&peer)
+    }
+
+    /// What `fit` makes of the next one that fits, of the edge whose turn it is. Whoever does not fit loses no turn for
+    /// its edge.
+    pub(super) fn next<T>(&mut self, mut fit: impl FnMut(VantageId) -> Option<T>) -> Option<T> {
+        while !self.piles.is_empty() {
+            self.turn %= self.piles.len();
+            let (edge, peers) = self.piles.get_mut(self.turn)?;
+            let (edge, edges) = (*edge, &self.edges);
+            // Who comes through several edges has its place at one of them.
+            let own = |peer: &VantageId| edges.get(peer) == Some(&edge);
+            match std::iter::from_fn(|| peers.pop()).filter(own).find_map(&mut fit) {
+                Some(found) => {
+                    self.turn += 1;
+                    return Some(found);
+                }
+                None => drop(self.piles.remove(self.turn)),
+            }
+        }
+        None
     }
 }

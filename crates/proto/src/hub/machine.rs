@@ -13,7 +13,7 @@ use std::time::Duration;
 use parallax_core::{ServiceId, Suite, Timestamp, VantageId};
 use rand_core::Rng;
 
-use super::asks::{Asking, Edge, Question, Row};
+use super::asks::{Asking, Edge, Question, Row, Sighted};
 use super::budget::Buckets;
 use super::pool::{Pool, Slot};
 use super::settings::HubSettings;
@@ -259,6 +259,12 @@ impl Hub {
         rows.truncate(MOST_ROWS);
         rows.retain(|row| row.service == question.ask.service && row.at >= oldest && row.valid_until > now);
         crate::mirror::random::shuffle(rng, &mut rows);
+        if let Sighted::Through(turns) = &question.sight {
+            let (known, strangers): (Vec<_>, _) = rows.into_iter().partition(|row| turns.knows(row.peer));
+            question.rows = known.into_iter().map(|row| (row.peer, row)).collect();
+            question.rows_of_strangers = strangers;
+            return self.fill(id, now, rng);
+        }
         for row in rows {
             self.give_row(id, row);
         }
@@ -268,7 +274,6 @@ impl Hub {
     fn give_row(&mut self, id: AskId, row: Row) {
         let a_network = self.settings.views_a_network;
         let Some(question) = self.questions.get_mut(&id) else { return };
-        let Some(edge) = question.sight.edge(row.peer) else { return };
         if question.is_complete() || !question.may_meet(row.peer, row.network, a_network) {
             return;
         }
@@ -276,7 +281,7 @@ impl Hub {
         question.counts.answered += 1;
         question.counts.cached += 1;
         self.stats.cached += 1;
-        let asker = question.asker;
+        let (asker, edge) = (question.asker, question.sight.edge(row.peer));
         self.answer(id, asker, (row.spki, row.network, edge), row.view, true);
     }
 
@@ -284,12 +289,18 @@ impl Hub {
         let (peer, network, edge) = of;
         let answer = Answer {
             network: self.word(b"network", asker, &address_bytes(network)),
-            edge: self.word(b"edge", asker, edge.0.as_bytes()),
+            edge: self.edge_word(asker, edge),
+            trusted: edge != Edge::STRANGERS,
             view,
             peer,
             cached,
         };
         self.actions.push(Action::Answer { ask, answer });
+    }
+
+    /// The word by which an asker is told this edge.
+    pub fn edge_word(&self, asker: VantageId, edge: Edge) -> String {
+        self.word(b"edge", asker, edge.0.as_bytes())
     }
 
     /// A word that stands for something, always the same for this asker and another for every other: nobody learns from

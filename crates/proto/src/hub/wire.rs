@@ -239,8 +239,11 @@ pub struct Answer {
     pub peer: PeerSpki,
     /// The peer's network: an opaque word, constant for this asker.
     pub network: String,
-    /// The trust relationship through which it came, likewise.
+    /// The trust relationship through which it came, likewise; all strangers together are one.
     pub edge: String,
+    /// Whether that is one of the asker's own.
+    #[serde(default)]
+    pub trusted: bool,
     /// It was there already: the nonce in it is another asker's.
     pub cached: bool,
 }

@@ -3,7 +3,7 @@
 
 mod book;
 mod bootstrap;
-mod bounded;
+pub(crate) mod bounded;
 mod budget;
 mod consensus;
 mod dissent;

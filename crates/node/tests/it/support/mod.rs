@@ -111,6 +111,16 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap())
 }
 
+/// Waits for something to hold.
+pub(crate) async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("it never came to hold");
+}
+
 /// An answer, whole.
 #[derive(Debug)]
 pub(crate) struct Reply {

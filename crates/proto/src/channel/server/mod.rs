@@ -256,10 +256,9 @@ impl Server {
         }
     }
 
-    /// Keys that have channels.
-    pub fn keys(&self) -> impl Iterator<Item = &ClientKey> {
-        let first = |channels: &Vec<ChannelId>| self.channels.get(channels.first()?);
-        self.by_key.values().filter_map(first).map(|room| room.shown.as_ref())
+    /// Keys that have channels: for each channel how its key was shown. One key may be shown bare and with certificates.
+    pub fn keys(&self) -> impl Iterator<Item = &Arc<ClientKey>> {
+        self.channels.values().map(|room| &room.shown)
     }
 
     /// The key behind a channel.

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::{Action, AskId, ConnectionId, Hoped, Hub, Refused, network_of};
 use crate::hub::asks::{Row, Sighted};
 use crate::hub::peer_view::LARGEST_PEER_VIEW;
-use crate::hub::pool::Slot;
+use crate::hub::pool::{Peer, Slot};
 use crate::hub::wire::{Ended, Look, LookId, Nonce, PeerSpki, Seen};
 use crate::signed::Signed;
 
@@ -20,6 +20,14 @@ struct Head {
     service: ServiceId,
     nonce: Option<String>,
     valid_until: Timestamp,
+}
+
+/// Who is next.
+enum Chosen {
+    /// This one is asked.
+    Peer(Slot),
+    /// What is remembered of one is given.
+    Row(Box<Row>),
 }
 
 impl Hub {
@@ -34,11 +42,15 @@ impl Hub {
                 return self.end(id, Ended::Complete);
             }
             question.limited = false;
-            if question.wants() == 0 || !self.may_look(id, now) {
+            if question.wants() == 0 {
                 break;
             }
-            let Some(slot) = self.choose(id, now, rng) else { break };
-            self.send_look(id, slot, now, rng);
+            let may_look = self.may_look(id, now);
+            match self.choose(id, may_look, now, rng) {
+                Some(Chosen::Peer(slot)) => self.send_look(id, slot, now, rng),
+                Some(Chosen::Row(row)) => self.give_row(id, *row),
+                None => break,
+            }
         }
         let Some(question) = self.questions.get(&id) else { return };
         if question.looks.is_empty() {
@@ -57,23 +69,34 @@ impl Hub {
         may
     }
 
-    fn choose(&mut self, id: AskId, now: Timestamp, rng: &mut dyn Rng) -> Option<Slot> {
+    /// Who is next: by the edges in turn, from memory or by a look; then strangers.
+    /// Who is next: by the edges in turn, from memory or to be asked; then strangers, from memory first.
+    fn choose(&mut self, id: AskId, may_look: bool, now: Timestamp, rng: &mut dyn Rng) -> Option<Chosen> {
         let a_network = self.settings.views_a_network;
-        let question = self.questions.get_mut(&id)?;
-        if let Sighted::Through { order, .. } = &mut question.sight {
-            let mut left = std::mem::take(order);
-            let pool = &mut self.pool;
-            let chosen = std::iter::from_fn(|| left.pop_front()).find_map(|peer| {
-                let slot = pool.slot_of(peer)?;
+        let (question, pool) = (self.questions.get_mut(&id)?, &mut self.pool);
+        let mut chosen = None;
+        let mut sight = std::mem::replace(&mut question.sight, Sighted::Everybody);
+        if let Sighted::Through(turns) = &mut sight {
+            chosen = turns.next(|peer| {
+                let row = question.rows.remove(&peer);
+                if let Some(row) = row.filter(|row| question.may_meet(peer, row.network, a_network)) {
+                    return Some(Chosen::Row(Box::new(row)));
+                }
+                let slot = pool.slot_of(peer).filter(|_| may_look)?;
                 let peer = pool.peer_mut(slot)?;
-                (question.may_meet(peer.id, peer.network, a_network) && peer.has_time(now)).then_some(slot)
+                let fits = question.may_meet(peer.id, peer.network, a_network) && peer.has_time(now);
+                fits.then_some(Chosen::Peer(slot))
             });
-            if let Sighted::Through { order, .. } = &mut question.sight {
-                *order = left;
-            }
-            return chosen;
         }
-        self.pool.draw(rng, |peer| question.may_meet(peer.id, peer.network, a_network) && peer.has_time(now))
+        question.sight = sight;
+        while chosen.is_none()
+            && let Some(row) = question.rows_of_strangers.pop()
+        {
+            let fits = question.may_meet(row.peer, row.network, a_network);
+            chosen = fits.then(|| Chosen::Row(Box::new(row)));
+        }
+        let fits = |peer: &mut Peer| question.may_meet(peer.id, peer.network, a_network) && peer.has_time(now);
+        chosen.or_else(|| may_look.then(|| pool.draw(rng, fits)).flatten().map(Chosen::Peer))
     }
 
     fn send_look(&mut self, id: AskId, slot: Slot, now: Timestamp, rng: &mut dyn Rng) {
@@ -156,7 +179,7 @@ impl Hub {
         question.looks.remove(&look);
         question.replaced -= usize::from(hoped.replaced);
         let spki = PeerSpki(spki.to_vec());
-        let Some(edge) = question.sight.edge(hoped.peer) else { return };
+        let edge = question.sight.edge(hoped.peer);
         question.counts.answered += 1;
         self.stats.routed += 1;
         let asker = question.asker;
@@ -178,6 +201,7 @@ impl Hub {
         question.replaced -= usize::from(hoped.replaced);
         question.counts.failed += 1;
         question.miss(hoped.network);
+        question.sight.turn_back(hoped.peer);
         self.fill(hoped.ask, now, rng);
     }
 

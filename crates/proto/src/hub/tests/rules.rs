@@ -1,6 +1,6 @@
 //! The rules, in their order.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use parallax_core::Fingerprint;
 
@@ -251,26 +251,98 @@ fn the_deadline_ends_it() {
     assert_eq!(world.end_of(ask), Some((counts(2, 1, 0, 1), Ended::Deadline)));
 }
 
+fn edge(seed: u8) -> Edge {
+    Edge(Fingerprint::from_bytes([seed; 32]))
+}
+
+/// How many views came over each edge, strangers under `None`.
+fn shares(world: &World, ask: AskId, asker: u64) -> BTreeMap<Option<u8>, usize> {
+    let mut shares = BTreeMap::new();
+    for (_, answer) in world.answers.iter().filter(|(one, _)| *one == ask) {
+        let found = (1..=9).find(|seed| world.hub.edge_word(id(asker), edge(*seed)) == answer.edge);
+        assert_eq!(found.is_some(), answer.trusted, "{answer:?}");
+        *shares.entry(found).or_insert(0) += 1;
+    }
+    shares
+}
+
+fn through(replies: u16, max_age_secs: u32, nonce: u8, piles: Vec<(Edge, Vec<VantageId>)>) -> Asking {
+    let ask = Ask { max_age_secs, ..World::asking(replies, nonce) };
+    Asking { asker: id(9_999), ask, target: None, sight: Sight::Through(piles) }
+}
+
 #[test]
 fn whom_the_asker_may_see_is_dealt_over_the_edges() {
     let mut world = World::open().with_peers(1..=40);
-    let edge = |seed: u8| Edge(Fingerprint::from_bytes([seed; 32]));
-    let sight = Sight::Through(vec![
+    let piles = vec![
         (edge(1), (1..=30).map(id).collect()),
         (edge(2), vec![id(31), id(32)]),
-        (edge(3), vec![id(33), id(99)]),
-    ]);
-    let ask = Asking { asker: id(9_999), ask: World::asking(5, 1), target: None, sight };
-    let ask = world.ask_with(ask).unwrap();
+        // Who is not there loses no turn for those who are.
+        (edge(3), (900..=980).chain([33]).map(id).collect()),
+    ];
+    let ask = world.ask_with(through(5, 0, 1, piles)).unwrap();
     world.all_reply(|_| "yes");
-    let mut shares = BTreeMap::new();
-    world.answers.iter().for_each(|(_, answer)| *shares.entry(answer.edge.clone()).or_insert(0) += 1);
-    let mut shares: Vec<_> = shares.into_values().collect();
-    shares.sort_unstable();
-    assert_eq!(shares, [1, 2, 2], "thirty peers behind one edge bring no more than their share");
+    let shares = shares(&world, ask, 9_999);
+    assert_eq!(shares[&Some(3)], 1);
+    assert!([[2, 2]].contains(&[shares[&Some(1)], shares[&Some(2)]]), "thirty behind one edge: {shares:?}");
     assert_eq!(world.end_of(ask).unwrap().1, Ended::Complete);
-    let unseen: Vec<_> = (34..=40).map(|seed| id(seed).as_bytes().to_vec()).collect();
-    assert!(world.peers_of(ask).iter().all(|peer| !unseen.contains(peer)));
+}
+
+#[test]
+fn strangers_come_after_the_edges_and_are_one_edge() {
+    let mut world = World::open().with_peers(1..=40);
+    let piles = || vec![(edge(1), vec![id(1)]), (edge(2), vec![id(2), id(3)])];
+    let ask = world.ask_with(through(3, 0, 1, piles())).unwrap();
+    world.all_reply(|_| "yes");
+    assert_eq!(shares(&world, ask, 9_999), BTreeMap::from([(Some(1), 1), (Some(2), 2)]), "no stranger is asked");
+    let ask = world.ask_with(through(10, 0, 2, piles())).unwrap();
+    world.all_reply(|_| "yes");
+    assert_eq!(shares(&world, ask, 9_999), BTreeMap::from([(Some(1), 1), (Some(2), 2), (None, 7)]));
+    let strangers: BTreeSet<_> =
+        world.answers.iter().filter(|(_, one)| !one.trusted).map(|(_, one)| &one.edge).collect();
+    assert_eq!(strangers.len(), 1);
+}
+
+#[test]
+fn what_is_remembered_takes_its_turn_too() {
+    let mut world = World::open().with_peers(1..=40);
+    // Forty views are remembered: of thirty strangers, nine behind edge 1, and one behind edge 2.
+    let first = world.ask_as(50, Ask { max_age_secs: 300, ..World::asking(40, 1) }).unwrap();
+    world.all_reply(|_| "yes");
+    assert_eq!(world.end_of(first).unwrap().0.answered, 40);
+    world.attach(41).unwrap();
+    let piles = vec![(edge(1), (1..=9).map(id).collect()), (edge(2), vec![id(10)]), (edge(3), vec![id(41)])];
+    let ask = world.ask_with(through(4, 300, 2, piles.clone())).unwrap();
+    world.all_reply(|_| "yes");
+    assert_eq!(shares(&world, ask, 9_999), BTreeMap::from([(Some(1), 2), (Some(2), 1), (Some(3), 1)]));
+    assert_eq!(world.end_of(ask), Some((counts(1, 4, 3, 0), Ended::Complete)), "who is not remembered is asked");
+    let ask = world.ask_with(through(15, 300, 3, piles)).unwrap();
+    assert_eq!(shares(&world, ask, 9_999), BTreeMap::from([(Some(1), 9), (Some(2), 1), (Some(3), 1), (None, 4)]));
+    assert_eq!(world.end_of(ask), Some((counts(0, 15, 15, 0), Ended::Complete)));
+}
+
+#[test]
+fn who_comes_through_two_edges_comes_through_one() {
+    let mut world = World::open().with_peers(1..=2);
+    let piles = vec![(edge(1), vec![id(1), id(2)]), (edge(2), vec![id(1), id(2)])];
+    let ask = world.ask_with(through(9, 0, 1, piles)).unwrap();
+    world.all_reply(|_| "yes");
+    assert_eq!(world.peers_of(ask).len(), 2);
+    assert_eq!(shares(&world, ask, 9_999).len(), 1, "both have their place at the first edge");
+}
+
+#[test]
+fn a_failure_gives_its_edge_the_next_turn() {
+    let mut world = World::open().with_peers(1..=5);
+    let piles = vec![(edge(1), vec![id(1), id(2), id(3)]), (edge(2), vec![id(4), id(5)])];
+    let ask = world.ask_with(through(2, 0, 1, piles)).unwrap();
+    let of_two = |world: &World, (connection, _): &(ConnectionId, Look)| world.connections[connection] >= id(4);
+    let at = world.looks.iter().position(|look| of_two(&world, look)).unwrap();
+    let (connection, look) = world.looks.remove(at);
+    world.seen(connection, Seen { look_id: look.look_id, view: None, unseen: Some(Unseen::Failed) }).unwrap();
+    assert!(of_two(&world, world.looks.last().unwrap()));
+    world.all_reply(|_| "yes");
+    assert_eq!(shares(&world, ask, 9_999), BTreeMap::from([(Some(1), 1), (Some(2), 1)]));
 }
 
 // Rule 4: one answer per asked peer.
