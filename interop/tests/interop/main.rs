@@ -13,6 +13,7 @@
 mod api;
 mod ct;
 mod hostile;
+mod janus;
 mod lifecycle;
 mod panorama;
 mod readme;
