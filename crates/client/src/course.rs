@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::check::{Ask, Checker, LocalLook};
 use crate::clock::now;
-use crate::federation::{Aftermath, Federation, Reserve, hedge_delay};
+use crate::federation::{Aftermath, Federation, Reserve, Way};
 use crate::gathered::{Failure, Gathered, Heard, Source};
 use crate::hub::{HubAsk, HubHeard, may_be_told};
 use crate::node::NodeVantage;
@@ -63,9 +63,20 @@ impl Mirrors {
         let is_private = !federation.asks_about(service);
         let drawn = if is_private { Vec::new() } else { federation.draw(service) };
         let at_once = checker.mirrors_at_once(Reserve::least());
-        let trips = drawn.iter().take(at_once).map(|one| federation.round_trip(one, one.id()));
-        let reserve = Reserve::new(drawn.len(), at_once, hedge_delay(trips), begun);
+        let ways: Vec<Way> = drawn.iter().take(at_once).map(|one| federation.way(one)).collect();
+        let reserve = Reserve::new(drawn.len(), at_once, &ways, begun);
         Some(Self { federation, drawn, first, asked: Vec::new(), reserve, is_private })
+    }
+}
+
+impl Mirrors {
+    /// Whose handshake was answered since it was asked: the others may be silent.
+    fn note_connections(&mut self) {
+        for (place, (mirror, asked_at)) in self.asked.iter().enumerate() {
+            if mirror.connected_at().is_some_and(|at| at >= *asked_at) {
+                self.reserve.connected(place);
+            }
+        }
     }
 }
 
@@ -181,6 +192,7 @@ impl<'a> Course<'a> {
 
     fn heard(&mut self, index: usize, answer: Result<Heard, Failure>) {
         if let Some(mirrors) = self.mirrors.as_mut().filter(|mirrors| index >= mirrors.first) {
+            mirrors.reserve.connected(index - mirrors.first);
             mirrors.reserve.heard(is_usable(&answer));
         }
         match &mut self.gathered {
@@ -212,6 +224,7 @@ impl<'a> Course<'a> {
     fn ask_mirrors(&mut self) {
         let Some(mirrors) = &mut self.mirrors else { return };
         let moment = Instant::now();
+        mirrors.note_connections();
         let due = mirrors.reserve.due(moment);
         let due: Vec<Arc<NodeVantage>> = mirrors.drawn.get(due).unwrap_or_default().to_vec();
         for mirror in due {

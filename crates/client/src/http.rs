@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::Method;
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, RETRY_AFTER, USER_AGENT};
 use hyper_util::rt::TokioIo;
 use parallax_core::{Host, VantageId, plainly};
 use parallax_proto::{SIGNATURE_HEADER, Signed};
@@ -65,7 +65,14 @@ pub(crate) struct Channel {
     connector: TlsConnector,
     idle: Mutex<Vec<Connection>>,
     /// The shortest handshake so far: in TLS 1.3 one round trip, and the work of both ends.
-    handshake: Mutex<Option<Duration>>,
+    handshake: Mutex<Handshakes>,
+}
+
+/// Of the handshakes so far.
+#[derive(Clone, Copy, Default)]
+struct Handshakes {
+    shortest: Option<Duration>,
+    newest: Option<Instant>,
 }
 
 impl Channel {
@@ -78,7 +85,7 @@ impl Channel {
         let verifier = PinVerifier::new(url.pin());
         let config = verifier.client_config(identity).map_err(|error| Missing::Certificate(error.to_string()))?;
         let connector = TlsConnector::from(Arc::new(config));
-        let (idle, handshake) = (Mutex::new(Vec::new()), Mutex::new(None));
+        let (idle, handshake) = (Mutex::new(Vec::new()), Mutex::default());
         Ok(Self { url, plain: false, source: None, verifier, connector, idle, handshake })
     }
 
@@ -118,7 +125,21 @@ impl Channel {
 
     /// The shortest handshake so far.
     pub(crate) fn shortest_handshake(&self) -> Option<Duration> {
+        self.handshakes().shortest
+    }
+
+    /// When the newest handshake was answered.
+    pub(crate) fn connected_at(&self) -> Option<Instant> {
+        self.handshakes().newest
+    }
+
+    fn handshakes(&self) -> Handshakes {
         *self.handshake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether the next question needs no new connection, unless the other side closes it just now.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|connection| !connection.is_closed())
     }
 
     /// The vantage id that the last handshake was verified against.
@@ -151,6 +172,28 @@ impl Channel {
         deadline: Deadline,
     ) -> Result<String, Missing> {
         Ok(self.within(deadline, self.exchange(Message { method, path, body }, limit)).await?.body)
+    }
+
+    /// The same; whoever says when to come back is asked again then, as often as that fits before the deadline.
+    pub(crate) async fn post_patiently(
+        &self,
+        path: &str,
+        body: Bytes,
+        limit: usize,
+        deadline: Deadline,
+    ) -> Result<Signed, Missing> {
+        let patient = async {
+            loop {
+                let (connection, response) = self.respond(Message::post(path, body.clone())).await?;
+                let again = come_back(&response);
+                let answer = self.receive(connection, response, limit).await;
+                match again.filter(|wait| Instant::now() + *wait < deadline.instant()) {
+                    Some(wait) if answer.is_err() => tokio::time::sleep(wait).await,
+                    _ => return answer,
+                }
+            }
+        };
+        self.within(deadline, patient).await
     }
 
     /// The time from a request to its answer on a connection that stands.
@@ -263,8 +306,9 @@ impl Channel {
     }
 
     fn note_handshake(&self, took: Duration) {
-        let mut shortest = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
-        *shortest = Some(shortest.map_or(took, |before| before.min(took)));
+        let mut known = self.handshake.lock().unwrap_or_else(PoisonError::into_inner);
+        known.shortest = Some(known.shortest.map_or(took, |before| before.min(took)));
+        known.newest = Some(Instant::now());
     }
 
     fn tls_failure(&self, error: &std::io::Error) -> Missing {
@@ -317,6 +361,14 @@ fn request(message: Message<'_>, authority: &str) -> http::Request<Full<Bytes>> 
     }
     request.headers_mut().insert(USER_AGENT, http::HeaderValue::from_static(USER_AGENT_NAME));
     request
+}
+
+/// After which time a server that has no time wants to be asked again (RFC 9110 section 10.2.3): a second at least, so that
+/// nobody is asked without pause.
+fn come_back<T>(response: &http::Response<T>) -> Option<Duration> {
+    let is_busy = matches!(response.status().as_u16(), 429 | 503);
+    let seconds: u64 = response.headers().get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    is_busy.then(|| Duration::from_secs(seconds.clamp(1, 86_400)))
 }
 
 async fn collect(body: hyper::body::Incoming, limit: usize) -> Result<Bytes, Missing> {

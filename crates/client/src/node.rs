@@ -12,6 +12,7 @@ use parallax_proto::{
     Descriptor, DnsQuestion, DnsReply, Expected, LARGEST_DESCRIPTOR, LARGEST_DNS_REPLY, LARGEST_VIEW, Question, Signed,
     StatementKey, Verified, View,
 };
+use tokio::time::Instant;
 
 use crate::clock::now;
 use crate::http::Channel;
@@ -104,9 +105,25 @@ impl NodeVantage {
         self.channel.shortest_handshake()
     }
 
+    /// Whether a connection stands over which the next question goes.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.channel.is_connected()
+    }
+
+    /// When the newest handshake was answered.
+    pub(crate) fn connected_at(&self) -> Option<Instant> {
+        self.channel.connected_at()
+    }
+
     /// Posts JSON to one of the federation's paths. What comes back is not signed.
     pub async fn post(&self, path: &str, body: Vec<u8>, deadline: Deadline) -> Result<String, Missing> {
         Ok(self.channel.post(path, body.into(), LARGEST_RECEIPT, deadline).await?.body)
+    }
+
+    /// The same for what must arrive, such as a join: a node that has no time now is asked again when it says so, as long
+    /// as that is before the deadline.
+    pub async fn post_patiently(&self, path: &str, body: Vec<u8>, deadline: Deadline) -> Result<String, Missing> {
+        Ok(self.channel.post_patiently(path, body.into(), LARGEST_RECEIPT, deadline).await?.body)
     }
 
     /// A body of at most `limit` bytes with the signature that came with it: nothing of it is believed yet.
@@ -116,27 +133,30 @@ impl NodeVantage {
 
     /// The mirrors that it knows, of one status or of all: those whose descriptors hold now, at most [`MOST_PAGES`] pages.
     pub async fn mirrors(&self, status: Option<Status>, deadline: Deadline) -> Result<Vec<(Peer, Status)>, Missing> {
-        let listed = self.listed(status, MOST_PAGES, deadline).await?.into_iter();
+        let mut listed = Vec::new();
+        self.each_page(status, MOST_PAGES, deadline, |page| listed.extend(page)).await?;
+        let listed = listed.into_iter();
         Ok(listed.filter_map(|one| Some((Peer::verify(&AwsLc, one.descriptor, now()).ok()?, one.status))).collect())
     }
 
-    /// The entries of its list as they stand there: it has signed the list, and nobody has verified the descriptors in it.
-    pub(crate) async fn listed(
+    /// The entries of its list as they stand there, page by page, at most so many: it has signed them, and nobody has
+    /// verified the descriptors in them.
+    pub(crate) async fn each_page(
         &self,
         status: Option<Status>,
         pages: usize,
         deadline: Deadline,
-    ) -> Result<Vec<Listed>, Missing> {
-        let mut listed = Vec::new();
+        mut take: impl FnMut(Vec<Listed>),
+    ) -> Result<(), Missing> {
         let mut page = Some(0);
         for _ in 0..pages {
             let Some(number) = page else { break };
             let filter = status.map_or_else(String::new, |status| format!("&status={}", status.as_str()));
             let list = self.mirrors_page(&format!("/v1/mirrors?page={number}{filter}"), deadline).await?;
             page = list.next.filter(|next| *next > number);
-            listed.extend(list.mirrors);
+            take(list.mirrors);
         }
-        Ok(listed)
+        Ok(())
     }
 
     async fn mirrors_page(&self, path: &str, deadline: Deadline) -> Result<MirrorList, Missing> {

@@ -15,6 +15,7 @@ mod history;
 mod host_key;
 mod id;
 mod mail;
+mod most;
 mod notary;
 mod observation;
 mod old_rows;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use crate::most::are_most;
 use crate::verdict::Decision;
 
 /// Relays of one domain that are checked at most, the preferred ones.
@@ -98,6 +99,12 @@ pub struct RouteVote {
     pub route: Option<MailRoute>,
 }
 
+impl RouteVote {
+    fn region(&self) -> Option<&str> {
+        self.region.as_deref()
+    }
+}
+
 /// How what I am told stands beside what the others are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RouteStanding {
@@ -120,12 +127,8 @@ impl RouteStanding {
                 vote.route.as_ref().is_some_and(|route| route.is_known() && mine.is_known() && (route == mine) == same)
             })
         };
-        let regions = |votes: &mut dyn Iterator<Item = &RouteVote>| {
-            votes.filter_map(|vote| vote.region.as_deref()).collect::<BTreeSet<_>>().len()
-        };
-        let (asked, agree, differ) = (votes.len(), told(true).count(), told(false).count());
-        let is_spread = regions(&mut votes.iter()) < 2 || regions(&mut told(true)) >= 2;
-        Self { asked, agree, differ, is_corroborated: agree * 2 > asked && agree >= 2 && is_spread }
+        let is_corroborated = are_most(told(true).map(RouteVote::region), votes.iter().map(RouteVote::region));
+        Self { asked: votes.len(), agree: told(true).count(), differ: told(false).count(), is_corroborated }
     }
 
     /// What can be said of a relay at best: who is led elsewhere may be led to the attacker's own honest relay.

@@ -47,7 +47,7 @@ fn keys(numbers: &[u16]) -> Option<Vec<Fingerprint>> {
 }
 
 #[tokio::test]
-async fn several_cas_in_one_record_and_in_several() {
+async fn row_1_2_several_cas_in_one_record_and_in_several() {
     let world = World::start().await;
     world.set("_ca-auth.one.example", Answer::ca_auth([key(2), key(1)]));
     assert_eq!(world.read("one.example").await.ca, keys(&[1, 2]));
@@ -65,7 +65,7 @@ async fn several_cas_in_one_record_and_in_several() {
 }
 
 #[tokio::test]
-async fn a_wildcard_authorises_for_every_name_below_it() {
+async fn row_2_a_wildcard_authorises_for_every_name_below_it() {
     let world = World::start().await;
     world.set("*.wild.example", Answer::ca_auth([key(1)]));
     world.set("_ca-auth.own.wild.example", Answer::ca_auth([key(2)]));
@@ -81,7 +81,7 @@ async fn a_wildcard_authorises_for_every_name_below_it() {
 }
 
 #[tokio::test]
-async fn an_alias_is_followed_and_bounds_the_life_of_the_record() {
+async fn row_2_an_alias_is_followed_and_bounds_the_life_of_the_record() {
     let world = World::start().await;
     world.set("_ca-auth.alias.example", Answer::cname("keys.provider.example").unwrap().with_ttl(20));
     world.set("keys.provider.example", Answer::ca_auth([key(1)]).with_ttl(3600));
@@ -94,7 +94,7 @@ async fn an_alias_is_followed_and_bounds_the_life_of_the_record() {
 }
 
 #[tokio::test]
-async fn the_climb_ends_at_the_registrable_domain() {
+async fn row_2_the_climb_ends_at_the_registrable_domain() {
     let world = World::start().await;
     world.set("_ca-auth.co.uk", Answer::ca_auth([key(1)]));
     world.set("_ca-auth.parent.co.uk", Answer::ca_auth([key(2)]));

@@ -142,6 +142,21 @@ async fn row_3_4_5_22_a_list_by_consensus_whatever_some_lists_say() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_5_lists_are_read_on_to_as_many_pages_as_an_honest_one_has_and_no_further() {
+    let lab = Lab::start().await.unwrap();
+    let mirrors = Liar::invented(14, lab.address(71, 1));
+    let mut told_by = Vec::new();
+    for network in 61..64 {
+        told_by.push(Liar::paged(lab.address(network, 1), &mirrors).await);
+    }
+    let pairs: Vec<Pair> = told_by.iter().map(|one| one.pair).collect();
+    let told = ListsTold::ask(&pairs, true, PATIENCE).await.unwrap();
+    assert_eq!(told.agreed.len(), 12, "a page each");
+    assert!(told.agreed.values().all(|support| *support == 3));
+    assert_eq!(told_by.iter().map(Liar::lists).collect::<Vec<_>>(), [12, 12, 12], "pages that were asked for");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_of_too_few_networks_make_no_list() {
     let lab = Lab::start().await.unwrap();
     let mut liars = Vec::new();

@@ -84,7 +84,7 @@ async fn join(newcomer: &LabNode, to: &LabNode) {
     let deadline = || Deadline::within(PATIENCE);
     let descriptor = asked(newcomer).fetch("/v1/vantage", 32 * 1024, deadline()).await.unwrap();
     let body = serde_json::to_vec(&descriptor).unwrap();
-    let receipt = asked(to).post("/v1/mirrors", body, deadline()).await.unwrap();
+    let receipt = asked(to).post_patiently("/v1/mirrors", body, deadline()).await.unwrap();
     let receipt: Value = serde_json::from_str(&receipt).unwrap();
     assert_eq!(receipt["vantage"], newcomer.vantage().to_string());
 }

@@ -187,6 +187,35 @@ async fn row_7_a_silent_mirror_is_hedged_and_the_first_three_usable_answers_coun
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn row_7_a_silent_mirror_costs_its_handshake_and_one_question_more() {
+    let world = World::start(8).await;
+    let (checker, federation) = world.checker(|federation| federation.with_reports(false));
+    let first = checker.report(&world.service).await;
+    let drawn = first_three(&first);
+    checker.settle(PATIENCE).await;
+    let mut known = world.known.clone();
+    known.note(&federation.take_noted(), first.views[0].view.content().issued_at);
+    world.place(drawn[1]).behave(Behaviour::Silent);
+
+    let mut shortest = Duration::MAX;
+    for _ in 0..8 {
+        // As a process that begins: no connection stands. Three looks are what this policy decides from.
+        let federation = Federation::new(&known).with_reports(false);
+        let builder = world.lab.federated(world.lab.address(USER, 1), federation).unwrap();
+        let checker = builder.policy(Policy::Unanimous).timeout(PATIENCE).build();
+        let begun = Instant::now();
+        let report = checker.report(&world.service).await;
+        shortest = shortest.min(begun.elapsed());
+        assert_eq!(report.verdict.decision, Decision::Trusted, "{:?}", report.verdict);
+        assert!((4..=5).contains(&asked(&report).len()), "{:?}", report.mirrors);
+    }
+    eprintln!("with one of three silent, 10 to 17 ms away: {shortest:?} at the shortest");
+    // Two round trips and 50 ms until it is late, three round trips for the other one. The hedge delay alone, which was
+    // waited for before, is 250 ms.
+    assert!(shortest < Duration::from_millis(250), "{shortest:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn row_7_disagreement_asks_nine() {
     let world = World::start(12).await;
     // One is led to another server, with another key of another CA.

@@ -40,7 +40,7 @@ async fn scenes_stand_side_by_side() {
 
 /// What the record carries: without it the same stage can't be told from an attack.
 #[tokio::test]
-async fn an_own_ca_without_its_record_is_unexplained() {
+async fn row_1_2_an_own_ca_without_its_record_is_unexplained() {
     let stage = Stage::open().await.unwrap();
     let staged = stage.set_up(Scene::named("own-ca").unwrap()).await.unwrap();
     stage.lab().dns().remove("_ca-auth.campus.example").unwrap();

@@ -1,12 +1,13 @@
 //! Lists of mirrors, asked for over sockets, and what they agree on.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use parallax_core::{Host, Network, Timestamp, VantageId};
 use parallax_probe::{AwsLc, TargetPolicy};
-use parallax_proto::mirror::{Heard, LEAST_NETWORKS, LISTS_ASKED, Pair, Peer, Status, consensus};
+use parallax_proto::mirror::{Heard, LEAST_NETWORKS, LISTS_ASKED, Listed, Pair, Peer, Status, consensus};
 use parallax_proto::{LARGEST_DESCRIPTOR, Signed};
 use rand_core::Rng;
 use serde::Deserialize;
@@ -17,8 +18,9 @@ use crate::node::NodeVantage;
 use crate::url::VantageUrl;
 use crate::vantage::{Deadline, Missing};
 
-/// Pages of one list that are read, 1 MiB each: 25 lists have to fit into memory.
-const MOST_LIST_PAGES: usize = 8;
+/// Pages of one list that are read, 1 MiB each: the 5,000 mirrors that one may know take eleven. What several lists hold is
+/// kept once, so that 25 of them fit into memory.
+const MOST_LIST_PAGES: usize = 12;
 
 /// Descriptors of one mirror that are tried, the newest first: any list may hold a broken one.
 const MOST_TRIED: usize = 8;
@@ -79,8 +81,11 @@ pub enum NoList {
 struct Told {
     from: Pair,
     trip: Option<Duration>,
-    listed: Vec<Claimed>,
+    listed: Vec<Arc<Claimed>>,
 }
+
+/// What was read so far, each once.
+type Read = Mutex<HashSet<Arc<Claimed>>>;
 
 /// An entry as far as it claims. Believed of nothing but its support.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -101,7 +106,9 @@ impl ListsTold {
             return Err(NoList::Private(pairs.len()));
         }
         let asked = diverse_pairs(&allowed, LISTS_ASKED);
-        let answers = join_all(asked.iter().map(|pair| ask_one(*pair, each))).await;
+        let read = Read::default();
+        let answers = join_all(asked.iter().map(|pair| ask_one(*pair, each, &read))).await;
+        drop(read);
         let mut why = None;
         let mut told = Vec::new();
         for (pair, answer) in asked.iter().zip(answers) {
@@ -139,7 +146,7 @@ fn agree(told: Vec<Told>, asked: usize, why: Option<String>, targets: &TargetPol
 
 /// The newest descriptor of each that holds. One is verified once, however many lists hold it.
 fn verified(told: Vec<Told>, agreed: &BTreeMap<VantageId, u32>, targets: &TargetPolicy) -> BTreeMap<VantageId, Peer> {
-    let mut claims: BTreeMap<VantageId, HashSet<Claimed>> = BTreeMap::new();
+    let mut claims: BTreeMap<VantageId, HashSet<Arc<Claimed>>> = BTreeMap::new();
     for claimed in told.into_iter().flat_map(|one| one.listed) {
         if agreed.contains_key(&claimed.vantage) {
             claims.entry(claimed.vantage).or_default().insert(claimed);
@@ -147,10 +154,10 @@ fn verified(told: Vec<Told>, agreed: &BTreeMap<VantageId, u32>, targets: &Target
     }
     let mut peers = BTreeMap::new();
     for (vantage, claims) in claims {
-        let mut claims: Vec<Claimed> = claims.into_iter().collect();
+        let mut claims: Vec<Arc<Claimed>> = claims.into_iter().collect();
         claims.sort_unstable_by_key(|claimed| std::cmp::Reverse(claimed.issued_at));
         let holds = claims.into_iter().take(MOST_TRIED).find_map(|claimed| {
-            let signed = Signed { body: claimed.body, signature: claimed.signature };
+            let signed = Signed { body: claimed.body.clone(), signature: claimed.signature.clone() };
             Peer::verify(&AwsLc, signed, now()).ok().filter(|peer| peer.vantage() == vantage)
         });
         if let Some(peer) = holds.filter(|peer| targets.allows(peer.address())) {
@@ -160,13 +167,26 @@ fn verified(told: Vec<Told>, agreed: &BTreeMap<VantageId, u32>, targets: &Target
     peers
 }
 
-async fn ask_one(pair: Pair, each: Duration) -> Result<Told, Missing> {
+async fn ask_one(pair: Pair, each: Duration, read: &Read) -> Result<Told, Missing> {
     let url = VantageUrl::at(Host::Address(pair.address.ip()), pair.address.port(), pair.vantage);
     let mirror = NodeVantage::new(url, None).map_err(|why| Missing::Unreachable(why.to_string()))?;
-    let listed = mirror.listed(Some(Status::Active), MOST_LIST_PAGES, Deadline::within(each)).await?;
-    let listed = listed.into_iter().filter(|one| one.status == Status::Active);
-    let listed = listed.filter_map(|one| claimed(one.descriptor)).collect();
+    let mut listed = Vec::new();
+    let take = |page: Vec<Listed>| {
+        let active = page.into_iter().filter(|one| one.status == Status::Active);
+        let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.extend(active.filter_map(|one| Some(once(claimed(one.descriptor)?, &mut read))));
+    };
+    mirror.each_page(Some(Status::Active), MOST_LIST_PAGES, Deadline::within(each), take).await?;
     Ok(Told { from: pair, trip: mirror.round_trip(), listed })
+}
+
+fn once(claimed: Claimed, read: &mut HashSet<Arc<Claimed>>) -> Arc<Claimed> {
+    if let Some(known) = read.get(&claimed) {
+        return Arc::clone(known);
+    }
+    let claimed = Arc::new(claimed);
+    read.insert(Arc::clone(&claimed));
+    claimed
 }
 
 fn claimed(signed: Signed) -> Option<Claimed> {

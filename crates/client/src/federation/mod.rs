@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::now;
 use crate::node::NodeVantage;
+use crate::vantage::VantagePoint as _;
 
 pub(crate) use aftermath::Aftermath;
 pub use fetch::{BadBootstrapUrl, BootstrapUrl};
@@ -25,7 +26,7 @@ pub use known::{
     BadKnownMirrors, Changed, KNOWN_FORMAT, KnownMirror, KnownMirrors, LARGEST_KNOWN, LEAST_KNOWN, MOST_KNOWN, Noted,
 };
 pub use lists::{ListsTold, NoList, diverse_pairs, in_any_order};
-pub(crate) use reserve::{Reserve, hedge_delay};
+pub(crate) use reserve::{Reserve, Way};
 
 /// Mirrors whose connections are kept for the next check.
 const MOST_CONNECTED: usize = 64;
@@ -126,6 +127,11 @@ impl Federation {
     pub(crate) fn round_trip(&self, mirror: &NodeVantage, vantage: VantageId) -> Option<Duration> {
         let kept = self.inner.mirrors.get(&vantage).and_then(KnownMirror::round_trip);
         kept.into_iter().chain(mirror.round_trip()).min()
+    }
+
+    /// What is known of the way to a mirror before it is asked.
+    pub(crate) fn way(&self, mirror: &NodeVantage) -> Way {
+        Way { trip: self.round_trip(mirror, mirror.id()), is_connected: mirror.is_connected() }
     }
 
     fn connected(&self, vantage: VantageId) -> Option<Arc<NodeVantage>> {

@@ -22,11 +22,42 @@ const SOONEST: Duration = Duration::from_millis(250);
 /// Later, a user would wait for the hedge.
 const LATEST: Duration = Duration::from_millis(1_500);
 
-/// How long the mirrors asked first may take before another one is asked in the place of one that is late. `trips` are
-/// their shortest round trips, where they were measured.
-pub(crate) fn hedge_delay(trips: impl IntoIterator<Item = Option<Duration>>) -> Duration {
-    let longest = trips.into_iter().map(|trip| trip.unwrap_or(UNMEASURED)).max().unwrap_or(UNMEASURED);
-    (longest * TRIPS + LOOK).clamp(SOONEST, LATEST)
+/// A connection takes two round trips; who has none after them, and after the half of one more, is late already.
+const CONNECTING: u32 = 2;
+
+/// No connection is called late for less than this beyond its round trips.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// What is known of the way to one of the mirrors that are asked first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Way {
+    /// The shortest round trip, where it was measured.
+    pub(crate) trip: Option<Duration>,
+    /// Whether a connection stands: then the question is all that travels.
+    pub(crate) is_connected: bool,
+}
+
+impl Way {
+    fn patience(self) -> Duration {
+        let trips = if self.is_connected { TRIPS - CONNECTING } else { TRIPS };
+        self.trip.unwrap_or(UNMEASURED) * trips
+    }
+
+    /// When a handshake must have been answered, if one is needed.
+    fn connects_within(self) -> Option<Duration> {
+        let within = match self.trip {
+            Some(trip) => trip * CONNECTING + SLACK.max(trip / 2),
+            // It may be farther than most.
+            None => UNMEASURED * (CONNECTING + 1) + SLACK,
+        };
+        (!self.is_connected).then_some(within)
+    }
+}
+
+/// How long the mirrors asked first may take before another one is asked in the place of one that is late.
+fn hedge_delay(ways: &[Way]) -> Duration {
+    let longest = ways.iter().map(|way| way.patience()).max().unwrap_or(UNMEASURED * TRIPS);
+    (longest + LOOK).clamp(SOONEST, LATEST)
 }
 
 /// How many of the drawn are asked by now, and when another one is.
@@ -41,14 +72,26 @@ pub(crate) struct Reserve {
     disagreed: bool,
     every: Duration,
     next: Instant,
+    /// Until when each of the first is to have a connection; `None` where that is not known, is so, or was judged.
+    unconnected: Vec<Option<Instant>>,
 }
 
 impl Reserve {
-    /// Of `drawn` mirrors `first` are asked at once; each `every` from `begun` on that they are late, one more.
-    pub(crate) fn new(drawn: usize, first: usize, every: Duration, begun: Instant) -> Self {
+    /// Of `drawn` mirrors `first` are asked at once; one more for each that has no connection when it must have one, and
+    /// one more whenever the hedge delay is over. `ways` lead to the first.
+    pub(crate) fn new(drawn: usize, first: usize, ways: &[Way], begun: Instant) -> Self {
         let first = first.clamp(1, MOST_ASKED);
+        let every = hedge_delay(ways);
+        let unconnected = ways.iter().map(|way| Some(begun + way.connects_within()?)).collect();
         let (asked, usable, useless, late) = (0, 0, 0, 0);
-        Self { drawn, first, asked, usable, useless, late, disagreed: false, every, next: begun + every }
+        Self { drawn, first, asked, usable, useless, late, disagreed: false, every, next: begun + every, unconnected }
+    }
+
+    /// One of the first has a connection, or is over: it is no longer called late for having none.
+    pub(crate) fn connected(&mut self, place: usize) {
+        if let Some(until) = self.unconnected.get_mut(place) {
+            *until = None;
+        }
     }
 
     /// How many answers are waited for: three, or as many as the policy cannot do without.
@@ -78,8 +121,10 @@ impl Reserve {
 
     /// Which of the drawn are to be asked now.
     pub(crate) fn due(&mut self, now: Instant) -> Range<usize> {
-        if self.next_at().is_some_and(|next| next <= now) {
-            self.late += 1;
+        let late = self.unconnected.iter_mut().filter(|until| until.is_some_and(|until| until <= now));
+        let silent = late.map(Option::take).count();
+        if silent > 0 || self.next_at().is_some_and(|next| next <= now) {
+            self.late += silent.max(1);
             self.next = now + self.every;
         }
         let from = self.asked;
@@ -90,7 +135,8 @@ impl Reserve {
     /// When a hedge is due, if nothing comes before.
     pub(crate) fn next_at(&self) -> Option<Instant> {
         let waits = !self.disagreed && self.asked > 0 && self.usable < self.first && self.asked < self.most_hedged();
-        waits.then_some(self.next)
+        let sooner = self.unconnected.iter().flatten().min().copied();
+        waits.then(|| sooner.map_or(self.next, |sooner| sooner.min(self.next)))
     }
 
     fn wanted(&self) -> usize {
@@ -109,12 +155,19 @@ impl Reserve {
 mod tests {
     use super::*;
 
-    const EVERY: Duration = Duration::from_millis(300);
+    /// Nothing is known of the distance, and nobody has to connect first.
+    const UNKNOWN: [Way; 3] = [Way { trip: None, is_connected: true }; 3];
+
+    fn ways(trips: &[Option<Duration>]) -> Vec<Way> {
+        trips.iter().map(|trip| Way { trip: *trip, is_connected: false }).collect()
+    }
+
+    const EVERY: Duration = Duration::from_millis(350);
 
     #[test]
     fn row_7_three_at_once_hedges_up_to_five_and_nine_on_disagreement() {
         let begun = Instant::now();
-        let mut reserve = Reserve::new(9, 3, EVERY, begun);
+        let mut reserve = Reserve::new(9, 3, &UNKNOWN, begun);
         assert_eq!(reserve.due(begun), 0..3);
         assert_eq!(reserve.due(begun + EVERY / 2), 3..3, "nobody is late yet");
         assert_eq!(reserve.next_at(), Some(begun + EVERY));
@@ -127,9 +180,32 @@ mod tests {
     }
 
     #[test]
+    fn row_7_who_answers_no_handshake_in_time_has_another_asked_before_the_hedge_delay_is_over() {
+        let (begun, ms) = (Instant::now(), Duration::from_millis);
+        let trips = ways(&[Some(ms(20)), Some(ms(150)), None]);
+        let mut reserve = Reserve::new(9, 3, &trips, begun);
+        assert_eq!(reserve.due(begun), 0..3);
+        assert_eq!(reserve.next_at(), Some(begun + ms(90)), "40 and 50 ms");
+        reserve.connected(0);
+        assert_eq!(reserve.next_at(), Some(begun + ms(350)), "300 and 50 ms where nothing is known");
+        reserve.connected(2);
+        assert_eq!(reserve.next_at(), Some(begun + ms(375)), "300 and 75 ms");
+        assert_eq!(reserve.due(begun + ms(374)), 3..3);
+        assert_eq!(reserve.due(begun + ms(375)), 3..4, "the far one is silent");
+        assert_eq!(reserve.due(begun + ms(376)), 4..4, "and called so once");
+        assert_eq!(reserve.next_at(), Some(begun + ms(375) + hedge_delay(&trips)), "then all have their time");
+        assert_eq!(reserve.due(begun + ms(60_000)), 4..5);
+        // Whoever answers in time costs no question more.
+        let mut reserve = Reserve::new(9, 3, &trips, begun);
+        reserve.due(begun);
+        (0..3).for_each(|place| reserve.connected(place));
+        assert_eq!(reserve.due(begun + ms(700)), 3..3);
+    }
+
+    #[test]
     fn three_usable_answers_end_the_hedging() {
         let begun = Instant::now();
-        let mut reserve = Reserve::new(9, 3, EVERY, begun);
+        let mut reserve = Reserve::new(9, 3, &UNKNOWN, begun);
         reserve.due(begun);
         (0..3).for_each(|_| reserve.heard(true));
         assert_eq!((reserve.next_at(), reserve.due(begun + EVERY * 9)), (None, 3..3));
@@ -142,7 +218,7 @@ mod tests {
     fn a_short_list_is_asked_as_far_as_it_goes() {
         let begun = Instant::now();
         for drawn in 0..3 {
-            let mut reserve = Reserve::new(drawn, 3, EVERY, begun);
+            let mut reserve = Reserve::new(drawn, 3, &UNKNOWN, begun);
             assert_eq!(reserve.due(begun), 0..drawn);
             reserve.disagree();
             assert_eq!((reserve.due(begun + EVERY), reserve.next_at()), (drawn..drawn, None));
@@ -159,7 +235,10 @@ mod tests {
             (vec![Some(ms(20)), None], ms(550)),
             (vec![Some(ms(9_000))], ms(1_500)),
         ] {
-            assert_eq!(hedge_delay(trips), wanted);
+            assert_eq!(hedge_delay(&ways(&trips)), wanted);
         }
+        let standing = [Way { trip: Some(ms(150)), is_connected: true }];
+        assert_eq!(hedge_delay(&standing), ms(450), "the question alone travels");
+        assert_eq!(Reserve::new(9, 1, &standing, Instant::now()).unconnected, [None]);
     }
 }

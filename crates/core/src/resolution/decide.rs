@@ -7,6 +7,7 @@ use super::compare::{compare, is_comparable};
 use super::{JudgedAnswer, NameRule, NameVerdict, Resolution, SetAgreement, reasons};
 use crate::dns::Dnssec;
 use crate::id::VantageId;
+use crate::most::are_most;
 use crate::policy::{Policy, Share, least_asked, quorum_slack};
 use crate::time::Timestamp;
 use crate::verdict::{Counts, Decision, Word};
@@ -61,14 +62,11 @@ impl<'a> Bench<'a> {
         self.judged.iter().filter(|judged| what(judged)).map(|judged| judged.vantage).collect()
     }
 
-    /// More than half of the asked (not of the answered), at least two, and of two regions where the asked name two.
+    /// Whoever answered was asked.
     fn is_most(&self, those: &BTreeSet<VantageId>) -> bool {
-        let regions = |only: &dyn Fn(&VantageId) -> bool| {
-            let asked = self.resolution.asked().iter().filter(|asked| only(&asked.vantage));
-            asked.filter_map(|asked| asked.region.as_deref()).collect::<BTreeSet<_>>().len()
-        };
-        let in_regions = regions(&|_| true) < 2 || regions(&|vantage| those.contains(vantage)) >= 2;
-        those.len() * 2 > self.asked() && those.len() >= 2 && in_regions
+        let asked = self.resolution.asked().iter();
+        let members = asked.clone().filter(|asked| those.contains(&asked.vantage));
+        are_most(members.map(|asked| asked.region.as_deref()), asked.map(|asked| asked.region.as_deref()))
     }
 
     /// The answer other than mine that most tell.

@@ -129,12 +129,37 @@ impl Liar {
             mirrors: mirrors.collect(),
             next: None,
         };
-        let list = parallax_proto::mirror::sign(&list, &me.statement).unwrap();
+        Self::serve(at, me, vec![list]).await
+    }
+
+    /// One whose list names one active mirror a page.
+    pub(crate) async fn paged(at: Ipv4Addr, mirrors: &[Signed]) -> Self {
+        let (now, me) = (super::now(), Identity::new());
+        let page = |number: usize, descriptor: &Signed| MirrorList {
+            format: MIRRORS_FORMAT.into(),
+            vantage: me.vantage(),
+            issued_at: now,
+            valid_until: now.plus(LIST_LIFE),
+            mirrors: vec![Listed { descriptor: descriptor.clone(), status: Status::Active }],
+            next: (number + 1 < mirrors.len()).then(|| u32::try_from(number + 1).unwrap()),
+        };
+        let pages = mirrors.iter().enumerate().map(|(number, one)| page(number, one)).collect();
+        Self::serve(at, me, pages).await
+    }
+
+    /// Descriptors of mirrors that exist on paper alone.
+    pub(crate) fn invented(many: usize, of: Ipv4Addr) -> Vec<Signed> {
+        (0..many).map(|_| Identity::new().descriptor(of, super::now())).collect()
+    }
+
+    async fn serve(at: Ipv4Addr, me: Identity, pages: Vec<MirrorList>) -> Self {
+        let now = super::now();
+        let pages = pages.iter().map(|page| parallax_proto::mirror::sign(page, &me.statement).unwrap()).collect();
         let listener = TcpListener::bind((at, 0)).await.unwrap();
         let pair = Pair { address: listener.local_addr().unwrap(), vantage: me.vantage() };
         let descriptor = me.descriptor(at, now);
         let lists = Arc::new(AtomicUsize::new(0));
-        let answers = Arc::new(Answers { descriptor, list, lists: lists.clone() });
+        let answers = Arc::new(Answers { descriptor, pages, lists: lists.clone() });
         let acceptor = TlsAcceptor::from(Arc::new(me.tls));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -155,7 +180,7 @@ impl Liar {
 
 struct Answers {
     descriptor: Signed,
-    list: Signed,
+    pages: Vec<Signed>,
     lists: Arc<AtomicUsize>,
 }
 
@@ -169,7 +194,9 @@ impl Answers {
         }
         let answer = if head.starts_with(b"GET /v1/mirrors") {
             self.lists.fetch_add(1, Ordering::SeqCst);
-            &self.list
+            let head = String::from_utf8_lossy(&head);
+            let page = head.split_once("page=").and_then(|(_, rest)| rest.split(['&', ' ']).next()?.parse().ok());
+            &self.pages[page.unwrap_or(0_usize)]
         } else {
             &self.descriptor
         };

@@ -90,7 +90,7 @@ impl Asked {
         struct Receipt {
             status: Status,
         }
-        let receipt = self.node.post("/v1/mirrors", descriptor, self.deadline()).await;
+        let receipt = self.node.post_patiently("/v1/mirrors", descriptor, self.deadline()).await;
         let receipt = receipt.map_err(|why| self.failed("does not take the join", why))?;
         let receipt: Receipt =
             serde_json::from_str(&receipt).map_err(|why| self.failed("answered what can't be read", why))?;

@@ -1,6 +1,6 @@
 //! Clients: they agree on lists, draw, and report what they find.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use parallax_core::{Network, VantageId};
 use parallax_proto::mirror::{
@@ -10,6 +10,7 @@ use rand::RngExt as _;
 
 use super::engine::{Engine, Node};
 use super::plan::BadPlan;
+use super::quick::Table;
 use super::suite::Cheap;
 
 /// Entries that an evil mirror invents in a list.
@@ -19,7 +20,8 @@ const INVENTED: u32 = 200;
 pub(super) struct Client {
     key: [u8; 32],
     list: MasterList,
-    mirrors: Vec<Drawable>,
+    /// The ring of the day: as long as the list stays, so does it.
+    sampler: Sampler<'static>,
 }
 
 /// What a day of draws showed.
@@ -34,7 +36,8 @@ pub(super) struct Draws {
 
 impl Client {
     pub(super) fn new(engine: &mut Engine) -> Self {
-        Self { key: engine.rng.random(), list: MasterList::default(), mirrors: Vec::new() }
+        let key = engine.rng.random();
+        Self { key, list: MasterList::default(), sampler: Sampler::new(&Cheap, key, []) }
     }
 
     /// Asks up to 25 mirrors for their lists.
@@ -62,12 +65,12 @@ impl Client {
             let node = engine.nodes.get(*engine.by_id.get(&entry.vantage)? as usize)?;
             Some(Drawable { anchor: entry.anchor, ..Drawable::of(&node.peer) })
         };
-        self.mirrors = self.list.entries().iter().filter_map(drawable).collect();
+        self.sampler = Sampler::new(&Cheap, self.key, self.list.entries().iter().filter_map(drawable));
         Ok(())
     }
 
     /// Of its list, how many entries are evil, how many invented, and how many there are.
-    pub(super) fn poison(&self, nodes: &[Node], by_id: &HashMap<VantageId, u32>) -> (u64, u64, u64) {
+    pub(super) fn poison(&self, nodes: &[Node], by_id: &Table<VantageId, u32>) -> (u64, u64, u64) {
         let entries = self.list.entries();
         let real: Vec<&Node> =
             entries.iter().filter_map(|entry| nodes.get(*by_id.get(&entry.vantage)? as usize)).collect();
@@ -78,11 +81,10 @@ impl Client {
     /// Draws three for each of some sites; the first few checks of an hour are carried out, and reported when the views
     /// differ.
     pub(super) fn check(&self, many: u32, engine: &mut Engine, draws: &mut Draws) -> Result<(), BadPlan> {
-        let sampler = Sampler::new(&Cheap, self.key, self.mirrors.iter().cloned());
         for number in 0..many {
             let site = engine.rng.random_range(0..engine.sites.len() as u32);
             let Some(service) = engine.sites.service(site).cloned() else { continue };
-            let drawn = sampler.draw(&service, engine.now(), FIRST_ASKED);
+            let drawn = self.sampler.draw(&service, engine.now(), FIRST_ASKED);
             are_apart(&drawn, engine.now_ms)?;
             let numbers: Vec<u32> =
                 drawn.iter().filter_map(|mirror| engine.by_id.get(&mirror.vantage).copied()).collect();
@@ -129,10 +131,10 @@ impl Engine {
             true => (0..INVENTED).map(|_| VantageId::from_bytes(self.rng.random())).collect(),
             false => Vec::new(),
         };
-        let node = self.nodes.get(number as usize)?;
-        if node.down_until(self.now_ms).is_some() {
+        if self.down_until(number).is_some() {
             return None;
         }
+        let node = self.nodes.get(number as usize)?;
         let from = node.peer.network();
         let Some(machine) = node.machine.as_deref() else {
             let ring = self.nodes.iter().filter(|node| node.evil.is_some()).map(|node| node.identity.vantage);

@@ -2,7 +2,7 @@
 //! outages, and liars.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BinaryHeap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use rand::RngExt as _;
 use rand_pcg::Pcg64;
 
 use super::plan::{BadPlan, Evil};
+use super::quick::Table;
 use super::sites::{Sites, history, lag};
 use super::suite::{Cheap, Identity};
 use super::watch::Watch;
@@ -41,8 +42,9 @@ pub(super) struct Node {
     /// From when to when it is down, in order.
     pub(super) outages: Vec<(u64, u64)>,
     wake_ms: u64,
-    votes: HashMap<Fingerprint, Signed>,
-    older_votes: HashMap<Fingerprint, Signed>,
+    /// What it votes; signed when somebody fetches it.
+    votes: Table<Fingerprint, String>,
+    older_votes: Table<Fingerprint, String>,
 }
 
 impl Node {
@@ -56,23 +58,33 @@ impl Node {
             machine: None,
             outages: Vec::new(),
             wake_ms: u64::MAX,
-            votes: HashMap::new(),
-            older_votes: HashMap::new(),
+            votes: Table::default(),
+            older_votes: Table::default(),
         }
     }
 
-    /// When it is up again, if it is down.
-    pub(super) fn down_until(&self, at_ms: u64) -> Option<u64> {
-        self.outages.iter().find(|(from, to)| (*from..*to).contains(&at_ms)).map(|(_, to)| *to)
-    }
-
-    pub(super) fn lies_to_all(&self) -> bool {
-        matches!(self.evil, Some(Evil::Liar | Evil::Colluder))
+    /// When it is up again, if it is down, and until when that holds.
+    fn outage(&self, at_ms: u64) -> (Option<u64>, u64) {
+        match self.outages.iter().find(|(_, to)| *to > at_ms) {
+            Some((from, to)) if *from <= at_ms => (Some(*to), *to),
+            Some((from, _)) => (None, *from),
+            None => (None, u64::MAX),
+        }
     }
 
     pub(super) fn lies_to_clients(&self) -> bool {
-        matches!(self.evil, Some(Evil::Liar | Evil::Colluder | Evil::Selective))
+        self.evil.is_some_and(Evil::lies_to_clients)
     }
+}
+
+/// What each message asks of a mirror, side by side: most of what is known of it is cold when its turn comes.
+#[derive(Clone, Copy, Debug)]
+struct Brief {
+    region: u8,
+    evil: Option<Evil>,
+    down: Option<u64>,
+    /// Until when `down` holds.
+    until_ms: u64,
 }
 
 enum Item {
@@ -111,7 +123,8 @@ const SILENCE_MS: u32 = 5_000;
 pub(super) struct Engine {
     pub(super) now_ms: u64,
     pub(super) nodes: Vec<Node>,
-    pub(super) by_id: HashMap<VantageId, u32>,
+    briefs: Vec<Brief>,
+    pub(super) by_id: Table<VantageId, u32>,
     pub(super) sites: Sites,
     pub(super) rng: Pcg64,
     pub(super) watch: Watch,
@@ -124,8 +137,8 @@ pub(super) struct Engine {
     free: Vec<u32>,
     entries: u64,
     /// Whom the requests for removal are about, for the evil who vote on them.
-    subjects: HashMap<Fingerprint, VantageId>,
-    older_subjects: HashMap<Fingerprint, VantageId>,
+    subjects: Table<Fingerprint, VantageId>,
+    older_subjects: Table<Fingerprint, VantageId>,
     signed: Option<(Fingerprint, Signed)>,
     /// Who is about to confront whom about which service, because of a report: these answers are real views.
     confronting: HashSet<(u32, ServiceId)>,
@@ -143,7 +156,8 @@ impl Engine {
         Self {
             now_ms: 0,
             nodes: Vec::new(),
-            by_id: HashMap::new(),
+            briefs: Vec::new(),
+            by_id: Table::default(),
             sites,
             rng,
             watch: Watch::default(),
@@ -154,8 +168,8 @@ impl Engine {
             items: Vec::new(),
             free: Vec::new(),
             entries: 0,
-            subjects: HashMap::new(),
-            older_subjects: HashMap::new(),
+            subjects: Table::default(),
+            older_subjects: Table::default(),
             signed: None,
             confronting: HashSet::new(),
             coming: Answers::default(),
@@ -171,8 +185,20 @@ impl Engine {
         let number = self.nodes.len() as u32;
         self.by_id.insert(node.identity.vantage, number);
         self.watch.add(node.evil, node.joined_ms);
+        self.briefs.push(Brief { region: node.region, evil: node.evil, down: None, until_ms: 0 });
         self.nodes.push(node);
         number
+    }
+
+    /// When a mirror is up again, if it is down now.
+    pub(super) fn down_until(&mut self, number: u32) -> Option<u64> {
+        let brief = self.briefs.get_mut(number as usize)?;
+        if self.now_ms >= brief.until_ms
+            && let Some(node) = self.nodes.get(number as usize)
+        {
+            (brief.down, brief.until_ms) = node.outage(self.now_ms);
+        }
+        brief.down
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -216,10 +242,9 @@ impl Engine {
                     return Ok(());
                 }
                 sleeper.wake_ms = u64::MAX;
-                match sleeper.down_until(self.now_ms) {
+                match self.down_until(node) {
                     Some(up_ms) => {
-                        sleeper.wake_ms = up_ms;
-                        self.push(up_ms, Item::Wake(node));
+                        self.wake(node, up_ms);
                         Ok(())
                     }
                     None => self.handle(node, Event::Tick),
@@ -237,16 +262,19 @@ impl Engine {
 
     fn handle_all(&mut self, number: u32, events: impl DoubleEndedIterator<Item = Event>) -> Result<(), BadPlan> {
         let (now, now_ms) = (self.now(), self.now_ms);
+        if self.down_until(number).is_some() {
+            return Ok(());
+        }
         let mut pending = std::mem::take(&mut self.pending);
         pending.extend(events.rev());
         while let Some(event) = pending.pop() {
-            let node = self.nodes.get_mut(number as usize).filter(|node| node.down_until(now_ms).is_none());
-            let Some(machine) = node.and_then(|node| node.machine.as_deref_mut()) else { continue };
+            let Some(node) = self.nodes.get_mut(number as usize) else { continue };
+            let (id, Some(machine)) = (node.identity.vantage, node.machine.as_deref_mut()) else { continue };
             let mut out = std::mem::take(&mut self.out);
             let refused = machine.handle(event, now, &mut self.rng, &mut out).is_err();
             self.watch.handled(refused);
             for action in out.drain(..) {
-                self.watch.action(number, &action, &self.nodes, &self.by_id, now_ms)?;
+                self.watch.action((number, id), &action, &self.by_id, now_ms)?;
                 self.act(number, action, &mut pending);
             }
             self.out = out;
@@ -272,8 +300,7 @@ impl Engine {
     }
 
     fn sleep(&mut self, number: u32, now_ms: u64) -> Result<(), BadPlan> {
-        let up = self.nodes.get_mut(number as usize).filter(|node| node.down_until(now_ms).is_none());
-        let Some(node) = up else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(number as usize) else { return Ok(()) };
         let deadline = node.machine.as_deref().and_then(Federation::deadline);
         let Some(deadline) = deadline.map(|at| at.since(START).as_millis() as u64) else { return Ok(()) };
         if deadline <= now_ms {
@@ -281,10 +308,16 @@ impl Engine {
             return Err(BadPlan::Invariant { day, what: format!("mirror {number} is never done with this moment") });
         }
         if deadline < node.wake_ms {
-            node.wake_ms = deadline;
-            self.push(deadline, Item::Wake(number));
+            self.wake(number, deadline);
         }
         Ok(())
+    }
+
+    fn wake(&mut self, number: u32, at_ms: u64) {
+        if let Some(sleeper) = self.nodes.get_mut(number as usize) {
+            sleeper.wake_ms = at_ms;
+            self.push(at_ms, Item::Wake(number));
+        }
     }
 
     pub(super) fn rtt_ms(&mut self, one: u8, other: u8) -> u32 {
@@ -294,7 +327,7 @@ impl Engine {
     }
 
     fn region(&self, number: u32) -> u8 {
-        self.nodes.get(number as usize).map_or(0, |node| node.region)
+        self.briefs.get(number as usize).map_or(0, |brief| brief.region)
     }
 
     fn is_lost(&mut self) -> bool {
@@ -304,7 +337,7 @@ impl Engine {
     /// Whoever can be reached from there now.
     fn reach(&mut self, to: VantageId) -> Option<u32> {
         let number = *self.by_id.get(&to)?;
-        let up = self.nodes.get(number as usize)?.down_until(self.now_ms).is_none();
+        let up = self.down_until(number).is_none();
         (up && !self.is_lost()).then_some(number)
     }
 
@@ -337,11 +370,8 @@ impl Engine {
             Action::AskRemoval { removal, body, to } => self.ask_removal(from, removal, &body, to),
             Action::FetchVote { removal, from: voter } => self.fetch_vote(from, removal, voter),
             Action::Vote { removal, body, .. } => {
-                let node = self.nodes.get_mut(from as usize);
-                if let Some(node) = node
-                    && let Ok(vote) = sign_body(&node.identity.statement, node.identity.vantage, body)
-                {
-                    node.votes.insert(removal, vote);
+                if let Some(node) = self.nodes.get_mut(from as usize) {
+                    node.votes.insert(removal, body);
                 }
             }
             Action::FetchList { from: other } => self.fetch_list(from, other),
@@ -379,10 +409,9 @@ impl Engine {
     /// What a mirror tells: to a client, or to somebody whom it knows for a mirror.
     fn told(&mut self, number: u32, service: &ServiceId, client: bool) -> Arc<parallax_core::Look> {
         let site = self.sites.number(service);
-        let node = self.nodes.get(number as usize);
-        let lies = node.is_some_and(|node| node.lies_to_all() || (client && node.lies_to_clients()));
-        if lies {
-            let colludes = node.is_some_and(|node| node.evil == Some(Evil::Colluder));
+        let evil = self.briefs.get(number as usize).and_then(|brief| brief.evil);
+        if evil.is_some_and(|evil| evil.lies_to_all() || (client && evil.lies_to_clients())) {
+            let colludes = evil == Some(Evil::Colluder);
             return self.sites.lie(site, if colludes { 0 } else { 1 + number % 8 });
         }
         self.sites.seen(site, self.region(number), lag(number, site), self.now_ms).0
@@ -447,7 +476,11 @@ impl Engine {
         let Some(voter) = self.reach(voter) else { return };
         let vote = match self.nodes.get(voter as usize) {
             Some(node) if node.evil.is_some() => self.evil_vote(voter, removal),
-            Some(node) => node.votes.get(&removal).or_else(|| node.older_votes.get(&removal)).cloned(),
+            Some(node) => node
+                .votes
+                .get(&removal)
+                .or_else(|| node.older_votes.get(&removal))
+                .and_then(|body| sign_body(&node.identity.statement, node.identity.vantage, body.clone()).ok()),
             None => None,
         };
         if let Some(vote) = vote {

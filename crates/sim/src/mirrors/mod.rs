@@ -19,6 +19,7 @@ mod clients;
 mod engine;
 mod evil;
 mod plan;
+mod quick;
 mod run;
 mod sites;
 mod suite;

@@ -110,6 +110,14 @@ impl Evil {
         }
     }
 
+    pub(super) fn lies_to_all(self) -> bool {
+        matches!(self, Evil::Liar | Evil::Colluder)
+    }
+
+    pub(super) fn lies_to_clients(self) -> bool {
+        matches!(self, Evil::Liar | Evil::Colluder | Evil::Selective)
+    }
+
     /// For people.
     pub const fn sentence(self) -> &'static str {
         match self {

@@ -163,10 +163,10 @@ impl World {
         let Some(peer) = self.engine.nodes.get(number as usize).map(|node| Arc::clone(&node.peer)) else {
             return Ok(());
         };
-        let honest = |node: &Node, now_ms| node.machine.is_some() && node.down_until(now_ms).is_none();
-        let now_ms = self.engine.now_ms;
-        let to = self.engine.nodes.iter().position(|node| honest(node, now_ms) && node.joined_ms == 0);
-        let to = to.unwrap_or_default() as u32;
+        let honest = |node: &Node| node.machine.is_some() && node.joined_ms == 0;
+        let hosts: Vec<u32> =
+            (0..).zip(&self.engine.nodes).filter(|(_, node)| honest(node)).map(|(number, _)| number).collect();
+        let to = hosts.into_iter().find(|number| self.engine.down_until(*number).is_none()).unwrap_or_default();
         self.engine.handle(to, Event::JoinReceived { peer, hop: Hop::Own })
     }
 
@@ -205,11 +205,9 @@ impl World {
         share(inactive, those.len() as u64 * u64::from(self.engine.watch.honest()))
     }
 
-    fn wronged_now(&self) -> f64 {
-        let is_up = |number: &u32| {
-            self.engine.nodes.get(*number as usize).is_some_and(|node| node.down_until(self.engine.now_ms).is_none())
-        };
-        let wronged = self.engine.watch.wronged.keys().filter(|(_, subject)| is_up(subject)).count();
+    fn wronged_now(&mut self) -> f64 {
+        let subjects: Vec<u32> = self.engine.watch.wronged.keys().map(|(_, subject)| *subject).collect();
+        let wronged = subjects.into_iter().filter(|subject| self.engine.down_until(*subject).is_none()).count();
         let honest = u64::from(self.engine.watch.honest());
         share(wronged as u64, honest * honest)
     }

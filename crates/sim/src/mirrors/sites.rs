@@ -9,6 +9,8 @@ use parallax_proto::mirror::Popular;
 use rand::RngExt as _;
 use rand_pcg::Pcg64;
 
+use super::quick::Table;
+
 const DAY_MS: u64 = 86_400_000;
 const HOUR_MS: u64 = 3_600_000;
 
@@ -38,8 +40,8 @@ pub(super) struct Site {
 pub(super) struct Sites {
     sites: Vec<Site>,
     start: Timestamp,
-    looks: std::collections::HashMap<(u32, u64), Arc<Look>>,
-    lies: std::collections::HashMap<(u32, u32), Arc<Look>>,
+    looks: Table<(u32, u64), Arc<Look>>,
+    lies: Table<(u32, u32), Arc<Look>>,
 }
 
 impl Sites {

@@ -1,12 +1,10 @@
 //! Who holds whom for what, and the invariants: see the top of the module.
 
-use std::collections::HashMap;
-
 use parallax_core::VantageId;
 use parallax_proto::mirror::{Action, Reason, Status};
 
-use super::engine::Node;
 use super::plan::{BadPlan, Evil};
+use super::quick::Table;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -18,9 +16,9 @@ const MOST_MESSAGES: u32 = 20_000;
 pub(super) struct Watch {
     subjects: Vec<Subject>,
     /// The status that an honest mirror last gave another; the first are active without a word.
-    statuses: HashMap<(u32, u32), Status>,
+    statuses: Table<(u32, u32), Status>,
     /// Honest pairs of which one holds the other as inactive, and since when.
-    pub(super) wronged: HashMap<(u32, u32), u64>,
+    pub(super) wronged: Table<(u32, u32), u64>,
     /// Pairs whose time was over: how long, and whose.
     pub(super) amends: Vec<(u32, u32, u64, u64)>,
     /// Honest mirrors that honest ones made inactive for dissents.
@@ -70,10 +68,9 @@ impl Watch {
     /// Counts an action and checks what must hold of it.
     pub(super) fn action(
         &mut self,
-        from: u32,
+        (from, id): (u32, VantageId),
         action: &Action,
-        nodes: &[Node],
-        by_id: &HashMap<VantageId, u32>,
+        by_id: &Table<VantageId, u32>,
         now_ms: u64,
     ) -> Result<(), BadPlan> {
         let to = match action {
@@ -94,7 +91,7 @@ impl Watch {
             }
             Action::LookNow { .. } | Action::Vote { .. } | Action::Persist(_) => return Ok(()),
         };
-        if nodes.get(from as usize).is_some_and(|node| node.identity.vantage == *to) {
+        if id == *to {
             return Err(broken(now_ms, format!("mirror {from} talks to itself")));
         }
         self.count(from, now_ms)
