@@ -12,6 +12,7 @@
 
 mod app;
 mod bootstrap;
+mod bus;
 mod channels;
 mod chores;
 mod clock;
@@ -43,6 +44,7 @@ mod views;
 mod weight;
 
 pub use bootstrap::BOOTSTRAP;
+pub use bus::BusSettings;
 pub use channels::{Caller, ChannelSettings, Channels, Handler, Judge, KeyDirectories, NotPushed, Watcher, failure};
 pub use clock::ClockBehind;
 pub use data::DATABASE;

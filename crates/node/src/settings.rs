@@ -10,6 +10,7 @@ use parallax_probe::ProbeSettings;
 use parallax_proto::hub::HubSettings;
 use parallax_proto::{RIRS, is_region};
 
+use crate::bus::BusSettings;
 use crate::channels::ChannelSettings;
 use crate::error::NodeError;
 use crate::mirror::MirrorSettings;
@@ -47,9 +48,9 @@ pub struct NodeSettings {
     pub mirror: MirrorSettings,
     /// How it serves peers and those who ask them; `None`: it is no hub.
     pub hub: Option<HubSettings>,
-    /// The message queue that channels are served on too, such as `nats://127.0.0.1:4222`; in the clear on loopback alone.
-    /// Needs the feature `cluster`.
-    pub bus: Option<String>,
+    /// The message queue that channels are served on too, and over which hubs share their peers. Needs the feature
+    /// `cluster`.
+    pub bus: Option<BusSettings>,
     /// Who gets a channel, and what it may carry.
     pub channel: ChannelSettings,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
@@ -90,7 +91,10 @@ impl NodeSettings {
             return bad("server_certificate_life", "at least one second".into());
         }
         if let Some(bus) = &self.bus {
-            check_bus(bus).map_err(|why| NodeError::Setting { field: "bus", why })?;
+            bus.check()?;
+            if bus.group.is_some() && self.hub.is_none() {
+                return bad("hub_group", "only a hub has peers to share; add the role hub".into());
+            }
         }
         self.channel.check()?;
         self.mirror.check()
@@ -136,14 +140,6 @@ impl Default for NodeSettings {
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }
-}
-
-#[cfg(feature = "cluster")]
-use crate::channels::bus::check as check_bus;
-
-#[cfg(not(feature = "cluster"))]
-fn check_bus(_: &str) -> Result<(), String> {
-    Err("this program was built without message queues; build it with --features cluster".into())
 }
 
 fn is_domain(text: &str) -> bool {

@@ -16,33 +16,40 @@ const LARGEST: u64 = 64 * 1024;
 
 /// The key of this file; a new one where there is no such file.
 pub(crate) fn read_or_make(file: &Path) -> Result<OwnKey, Failure> {
-    match read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(file)?,
-        Err(error) => return Err(Failure::usage(format!("{}: {}", file.display(), plainly(&error)))),
-        Ok(text) => return key_of(file, &text),
+    match fs::metadata(file) {
+        // Another command may make it in the same moment; then that one counts.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match make(file)? {
+            Some(key) => Ok(key),
+            None => read(file),
+        },
+        _ => read(file),
     }
-    // Another command may have made it in the same moment; then that one counts.
-    let text = read(file).map_err(|error| Failure::usage(format!("{}: {}", file.display(), plainly(&error))))?;
-    key_of(file, &text)
 }
 
-fn key_of(file: &Path, text: &[u8]) -> Result<OwnKey, Failure> {
+/// The key of this file.
+pub(crate) fn read(file: &Path) -> Result<OwnKey, Failure> {
+    let named = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", file.display()));
+    let text = bytes(file).map_err(|why| named(&format!("{why}; `parallax key new` makes one")))?;
     let mode = fs::metadata(file).map_or(0, |metadata| metadata.permissions().mode() & 0o777);
     if mode & 0o077 != 0 {
-        let why = format!("others may read it (mode {mode:03o}); a key file has mode 600");
-        return Err(Failure::usage(format!("{}: {why}", file.display())));
+        return Err(named(&format!("others may read it (mode {mode:03o}); a key file has mode 600")));
     }
-    read_key_file(text).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))
+    read_key_file(&text).map_err(|why| named(&why))
 }
 
-fn read(file: &Path) -> io::Result<Vec<u8>> {
+/// What is in a file with a key, or with its public half.
+pub(crate) fn bytes(file: &Path) -> Result<Vec<u8>, String> {
+    let said = |why: io::Error| plainly(&why);
     let mut text = Vec::new();
-    fs::File::open(file)?.take(LARGEST).read_to_end(&mut text)?;
-    Ok(text)
+    fs::File::open(file).map_err(said)?.take(LARGEST + 1).read_to_end(&mut text).map_err(said)?;
+    let fits = u64::try_from(text.len()).is_ok_and(|length| length <= LARGEST);
+    if fits { Ok(text) } else { Err("it is larger than 64 KiB".into()) }
 }
 
-fn make(file: &Path) -> Result<(), Failure> {
+/// Makes a new key in this file; `None` where the file is there already.
+pub(crate) fn make(file: &Path) -> Result<Option<OwnKey>, Failure> {
     let text = new_key_file().ok_or_else(|| Failure::not_done("this machine gives no random numbers for a new key"))?;
+    let key = read_key_file(text.as_bytes()).map_err(Failure::not_done)?;
     let written = || {
         if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -52,11 +59,15 @@ fn make(file: &Path) -> Result<(), Failure> {
         new.sync_all()
     };
     match written() {
-        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Failure::not_done(format!("{} can't be written: {}", file.display(), plainly(&why))))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(Some(key)),
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(why) => Err(unwritten(file, &why)),
     }
+}
+
+/// Why nothing is written there.
+pub(crate) fn unwritten(file: &Path, why: &io::Error) -> Failure {
+    Failure::not_done(format!("{} can't be written: {}", file.display(), plainly(why)))
 }
 
 #[cfg(test)]

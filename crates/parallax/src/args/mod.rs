@@ -34,7 +34,7 @@ pub(crate) use check::CheckArgs;
 pub(crate) use demo::{DemoArgs, DemoPart, PanoramaArgs};
 pub(crate) use history::HistoryArgs;
 pub(crate) use key::{
-    CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
+    CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, KeyUnblockArgs, WhichKeyArgs,
 };
 pub(crate) use mirror::{
     MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,
