@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, join_all};
 use parallax_core::{
     Decision, DnsAnswers, Evidence, HostKey, Look, Observation, Outcome, OwnWord, Policy, ServiceId, Touched,
     VantageId, Verdict, least_asked,
@@ -32,6 +32,9 @@ const REMEMBERED_BYTES: usize = 32 * 1024 * 1024;
 
 /// A node looks at a service at most once in two seconds (`docs/api.md`); the rest is for the clocks.
 const NODE_RESTS: Duration = Duration::from_millis(2_100);
+
+/// What is open is closed within this time, or left to end by itself.
+const CLOSING: Duration = Duration::from_millis(500);
 
 /// With less time than this left, no new look is waited for.
 const LEAST_FOR_A_LOOK: Duration = Duration::from_millis(500);
@@ -311,6 +314,13 @@ impl Checker {
             }
             None => (verdict, None),
         }
+    }
+
+    /// Closes what is open at hubs, so that this key has one channel fewer there. It takes no longer than half a second; the
+    /// next check opens another one.
+    pub async fn close(&self) {
+        let closing = join_all(self.inner.hubs.iter().map(|hub| hub.close()));
+        let _ = tokio::time::timeout(CLOSING, closing).await;
     }
 
     pub(crate) fn hubs(&self) -> &[Arc<dyn HubPoint>] {

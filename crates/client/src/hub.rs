@@ -42,6 +42,11 @@ pub trait HubPoint: Send + Sync {
         heard: mpsc::UnboundedSender<Answer>,
         deadline: Deadline,
     ) -> BoxFuture<'_, Result<Answers, Missing>>;
+
+    /// Nothing more is asked for now: what is open there may be closed.
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// What is heard of a hub while it is asked.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parallax_core::{ServiceId, VantageId};
-use parallax_proto::channel::{OwnKey, RequestId, Run};
+use parallax_proto::channel::{OpeningError, OwnKey, RequestId, Run, Status};
 use parallax_proto::hub::{Answer, Answers, Ask, Look, Seen};
 use serde::Serialize;
 use serde_json::Value;
@@ -139,6 +139,15 @@ impl HubPoint for HubVantage {
                 let _ = heard.send(answer);
             }
             Ok(all)
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            let line = self.line.lock().await.take();
+            if let Some(line) = line {
+                line.caller.close().await;
+            }
         })
     }
 }
@@ -298,6 +307,13 @@ fn missing(error: CallError) -> Missing {
     match error {
         CallError::Missing(missing) => missing,
         CallError::Timeout => Missing::Timeout,
+        CallError::Opening(OpeningError::Told(told)) if told.status() == Status::TooManyRequests => {
+            let wait = told.obeyed().unwrap_or(FIRST_PAUSE).as_secs().max(1);
+            let reason = told.reason();
+            Missing::Channel(format!(
+                "{reason}; each run of a program opens one, so ask about many services in one run, or wait {wait} s"
+            ))
+        }
         other => Missing::Channel(other.to_string()),
     }
 }

@@ -17,6 +17,7 @@ mod notary;
 mod notary_list;
 mod peer;
 mod pin;
+mod queue;
 mod report;
 mod resolve;
 mod trust;
@@ -44,6 +45,7 @@ pub use node::{Known, MOST_PAGES, NoPin, NodeVantage};
 pub use notary::{BadNotaryKey, NotaryAddress, NotaryKey, OldNotary};
 pub use notary_list::{BadNotaryList, LARGEST_NOTARY_LIST, parse_notary_list};
 pub use peer::{Lie, PeerEye, PeerSettings};
+pub use queue::{BadQueueUrl, QueueAccess, QueueError, QueueUrl};
 pub use report::{
     AskedMirrors, Dropped, JudgedHostKey, MissingView, Report, ReportedHub, ReportedNotary, ReportedPeer, ReportedView,
 };

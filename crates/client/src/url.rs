@@ -33,6 +33,9 @@ pub enum BadVantageUrl {
     /// The pin is no vantage id.
     #[error("the pin after # is wrong: {0}")]
     Pin(#[from] parallax_core::BadHex),
+    /// The message queue is no message queue.
+    #[error(transparent)]
+    Queue(#[from] crate::queue::BadQueueUrl),
 }
 
 /// What an old notary's URL begins with.

@@ -22,7 +22,7 @@ pub fn plainly(error: &Error) -> String {
         ErrorKind::AddrInUse => "another program has that address and port",
         ErrorKind::AddrNotAvailable => "it is not an address of this machine",
         ErrorKind::ConnectionRefused => "the connection was refused",
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => "the connection was cut",
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe => "the connection was cut",
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "there is no way to its network",
         ErrorKind::TimedOut => "it took too long",
         ErrorKind::OutOfMemory => "there is not enough memory",

@@ -1,9 +1,10 @@
 //! What the routes of a node share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parallax_store::SqliteStore;
+use tokio::sync::watch;
 
 use crate::bootstrap::BootstrapFiles;
 use crate::channels::Channels;
@@ -63,6 +64,8 @@ pub(crate) struct App {
     pub(crate) limits: Arc<RateLimits>,
     /// Bytes of a request body at most.
     pub(crate) body_bytes: usize,
+    /// Whether the message queue is there; not set where there is none.
+    pub(crate) bus: OnceLock<watch::Receiver<bool>>,
 }
 
 /// How long a good answer of the store holds; a bad one is not remembered, so that recovery is seen at once.
@@ -85,6 +88,12 @@ impl App {
         }
         // What the engine says names files of this machine; the log has it.
         if self.store_is_well().await { Ok(()) } else { Err("the store is not available; the log says why".into()) }
+    }
+
+    /// What its operator should know although it can do its work.
+    pub(crate) fn lacks(&self) -> Option<&'static str> {
+        let away = self.bus.get().is_some_and(|there| !*there.borrow());
+        away.then_some("the message queue is away: channels are served over HTTP alone, and a hub serves its own peers")
     }
 
     async fn store_is_well(&self) -> bool {

@@ -12,6 +12,7 @@
 
 mod app;
 mod bootstrap;
+mod bus;
 mod channels;
 mod chores;
 mod clock;
@@ -46,6 +47,7 @@ mod vouching;
 mod weight;
 
 pub use bootstrap::BOOTSTRAP;
+pub use bus::BusSettings;
 pub use channels::{Caller, ChannelSettings, Channels, Handler, Judge, KeyDirectories, NotPushed, Watcher, failure};
 pub use clock::ClockBehind;
 pub use data::DATABASE;

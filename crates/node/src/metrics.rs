@@ -83,6 +83,17 @@ pub const HUB_VIEWS: &str = "parallax_hub_views_total";
 pub const HUB_LOOKS: &str = "parallax_hub_looks_total";
 /// Peers that were detached because they were silent.
 pub const HUB_SILENT: &str = "parallax_hub_silent_total";
+/// Other hubs of the same group that are there.
+pub const HUB_SIBLINGS: &str = "parallax_hub_siblings";
+/// Peers that are attached at them.
+pub const HUB_SHARED_PEERS: &str = "parallax_hub_shared_peers";
+/// Looks that peers of this hub were asked for by other hubs of the group.
+pub const HUB_LENT: &str = "parallax_hub_lent_looks_total";
+/// Messages of the group, by `outcome`: `sent`, `lost` (the queue was away or too slow), `heard`, `refused` (not sealed by
+/// a hub of the group, or not now).
+pub const HUB_GROUP_MESSAGES: &str = "parallax_hub_group_messages_total";
+/// 1 while the message queue is there, 0 while it is away or there is none.
+pub const BUS_CONNECTED: &str = "parallax_bus_connected";
 /// Channels that are open.
 pub const CHANNELS_OPEN: &str = "parallax_channel_open";
 /// Requests for a channel, by `outcome`: `created`, or why not (`form`, `address`, `server`, `stale`, `replayed`,
@@ -136,6 +147,11 @@ pub(crate) struct Metrics {
     hub_views: Family<Label, Counter>,
     hub_looks: Family<Label, Counter>,
     hub_silent: Counter,
+    pub(crate) hub_siblings: Gauge,
+    pub(crate) hub_shared_peers: Gauge,
+    hub_lent: Counter,
+    hub_group_messages: Family<Label, Counter>,
+    pub(crate) bus_connected: Gauge,
     pub(crate) channels_open: Gauge,
     channel_creations: Family<Label, Counter>,
     channel_messages: Family<Label, Counter>,
@@ -180,6 +196,11 @@ impl Metrics {
             hub_views: Family::default(),
             hub_looks: Family::default(),
             hub_silent: Counter::default(),
+            hub_siblings: Gauge::default(),
+            hub_shared_peers: Gauge::default(),
+            hub_lent: Counter::default(),
+            hub_group_messages: Family::default(),
+            bus_connected: Gauge::default(),
             channels_open: Gauge::default(),
             channel_creations: Family::default(),
             channel_messages: Family::default(),
@@ -221,6 +242,11 @@ impl Metrics {
         self.register(HUB_VIEWS, "Views given to askers, by source", self.hub_views.clone());
         self.register(HUB_LOOKS, "Looks of peers, by result", self.hub_looks.clone());
         self.register(HUB_SILENT, "Peers detached for their silence", self.hub_silent.clone());
+        self.register(HUB_SIBLINGS, "Other hubs of the group", self.hub_siblings.clone());
+        self.register(HUB_SHARED_PEERS, "Peers attached at other hubs of the group", self.hub_shared_peers.clone());
+        self.register(HUB_LENT, "Looks of peers for other hubs of the group", self.hub_lent.clone());
+        self.register(HUB_GROUP_MESSAGES, "Messages between hubs of the group", self.hub_group_messages.clone());
+        self.register(BUS_CONNECTED, "Whether the message queue is there", self.bus_connected.clone());
         self.register(CHANNELS_OPEN, "Channels that are open", self.channels_open.clone());
         self.register(CHANNEL_CREATIONS, "Requests for a channel", self.channel_creations.clone());
         self.register(CHANNEL_MESSAGES, "Messages on channels", self.channel_messages.clone());
@@ -294,6 +320,11 @@ impl Metrics {
         add(&self.hub_looks, ("result", "unasked"), before.unasked, now.unasked);
         add(&self.hub_looks, ("result", "malformed"), before.malformed, now.malformed);
         self.hub_silent.inc_by(now.silent.saturating_sub(before.silent));
+        self.hub_lent.inc_by(now.lent.saturating_sub(before.lent));
+    }
+
+    pub(crate) fn hub_group_message(&self, outcome: &'static str) {
+        self.hub_group_messages.get_or_create(&[("outcome", outcome)]).inc();
     }
 
     pub(crate) fn channel_creation(&self, outcome: &'static str) {

@@ -97,12 +97,7 @@ impl Node {
             drop(under_way);
         });
         #[cfg(feature = "cluster")]
-        if let Some(bus) = &settings.bus {
-            let app = Arc::clone(&node.app);
-            let describe = Box::new(move || app.description.signed());
-            let bus = crate::channels::bus::Bus::connect(bus, Arc::clone(&node.app.channels), describe).await?;
-            bus.run().await?;
-        }
+        node.join_bus(&settings).await?;
         if let Some(hub) = node.app.hub.clone() {
             let under_way = node.app.shared.lifecycle.enter();
             tokio::spawn(async move {
@@ -169,6 +164,24 @@ impl Node {
             tokio::spawn(accept_loop(serving, listener, Some(tls)));
         }
         Ok(())
+    }
+
+    /// Serves channels on the queue, and shares the hub's peers over it.
+    #[cfg(feature = "cluster")]
+    async fn join_bus(&self, settings: &NodeSettings) -> Result<(), NodeError> {
+        let Some(wanted) = &settings.bus else { return Ok(()) };
+        let group = wanted.group.as_deref().map(crate::bus::read_group).transpose()?;
+        let bus = crate::bus::Bus::connect(wanted, Arc::clone(&self.app.shared.metrics)).await?;
+        // It is set once: a node starts once.
+        let _ = self.app.bus.set(bus.there.clone());
+        let app = Arc::clone(&self.app);
+        let describe = Box::new(move || app.description.signed());
+        let channels = Arc::clone(&self.app.channels);
+        crate::channels::bus::OnBus::new(bus.client.clone(), channels, describe).run().await?;
+        match (&self.app.hub, group) {
+            (Some(hub), Some(group)) => hub.share(bus, &group).await,
+            _ => Ok(()),
+        }
     }
 
     /// A node works without: nothing but its operator's commands needs it.
@@ -376,6 +389,7 @@ async fn build(
         histories,
         store,
         limits,
+        bus: std::sync::OnceLock::new(),
     })
 }
 

@@ -331,9 +331,9 @@ async fn health() -> &'static str {
     "alive\n"
 }
 
-async fn ready(State(app): State<Arc<App>>) -> Result<&'static str, Problem> {
+async fn ready(State(app): State<Arc<App>>) -> Result<String, Problem> {
     app.ready().await.map_err(|why| Problem::unavailable("not-ready", why, Duration::from_secs(5)))?;
-    Ok("ready\n")
+    Ok(app.lacks().map_or_else(|| "ready\n".into(), |lacks| format!("ready; {lacks}\n")))
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Result<Response, Problem> {

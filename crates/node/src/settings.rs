@@ -10,6 +10,7 @@ use parallax_probe::ProbeSettings;
 use parallax_proto::hub::HubSettings;
 use parallax_proto::{RIRS, is_region};
 
+use crate::bus::BusSettings;
 use crate::channels::ChannelSettings;
 use crate::error::NodeError;
 use crate::janus::JanusSettings;
@@ -53,9 +54,9 @@ pub struct NodeSettings {
     pub janus: Option<JanusSettings>,
     /// Nodes whose certificates of mailboxes count here, besides this node's own.
     pub believe: BelieveSettings,
-    /// The message queue that channels are served on too, such as `nats://127.0.0.1:4222`; in the clear on loopback alone.
-    /// Needs the feature `cluster`.
-    pub bus: Option<String>,
+    /// The message queue that channels are served on too, and over which hubs share their peers. Needs the feature
+    /// `cluster`.
+    pub bus: Option<BusSettings>,
     /// Who gets a channel, and what it may carry.
     pub channel: ChannelSettings,
     /// How long a server certificate is valid; it is renewed when less than a third is left. Default 90 days.
@@ -96,7 +97,10 @@ impl NodeSettings {
             return bad("server_certificate_life", "at least one second".into());
         }
         if let Some(bus) = &self.bus {
-            check_bus(bus).map_err(|why| NodeError::Setting { field: "bus", why })?;
+            bus.check()?;
+            if bus.group.is_some() && self.hub.is_none() {
+                return bad("hub_group", "only a hub has peers to share; add the role hub".into());
+            }
         }
         if let Some(janus) = &self.janus {
             if self.listen_tls.is_none() {
@@ -151,14 +155,6 @@ impl Default for NodeSettings {
             server_certificate_life: Duration::from_secs(90 * 86_400),
         }
     }
-}
-
-#[cfg(feature = "cluster")]
-use crate::channels::bus::check as check_bus;
-
-#[cfg(not(feature = "cluster"))]
-fn check_bus(_: &str) -> Result<(), String> {
-    Err("this program was built without message queues; build it with --features cluster".into())
 }
 
 fn is_domain(text: &str) -> bool {

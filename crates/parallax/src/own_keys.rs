@@ -16,19 +16,22 @@ const LARGEST: u64 = 64 * 1024;
 
 /// The key of this file; a new one where there is no such file.
 pub(crate) fn read_or_make(file: &Path) -> Result<OwnKey, Failure> {
-    match read(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make(file)?,
-        Err(error) => return Err(Failure::usage(format!("{}: {}", file.display(), plainly(&error)))),
-        Ok(text) => return key_of(file, &text),
+    match fs::metadata(file) {
+        // Another command may make it in the same moment; then that one counts.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match make(file)? {
+            Some(key) => Ok(key),
+            None => read(file),
+        },
+        _ => read(file),
     }
-    // Another command may have made it in the same moment; then that one counts.
-    let text = read(file).map_err(|error| Failure::usage(format!("{}: {}", file.display(), plainly(&error))))?;
-    key_of(file, &text)
 }
 
-fn key_of(file: &Path, text: &[u8]) -> Result<OwnKey, Failure> {
+/// The key of this file.
+pub(crate) fn read(file: &Path) -> Result<OwnKey, Failure> {
+    let named = |why: &dyn std::fmt::Display| Failure::usage(format!("{}: {why}", file.display()));
+    let text = bytes(file).map_err(|why| named(&format!("{}; `parallax key new` makes one", plainly(&why))))?;
     check_mode(file)?;
-    read_key_file(text).map_err(|why| Failure::usage(format!("{}: {why}", file.display())))
+    read_key_file(&text).map_err(|why| named(&why))
 }
 
 /// What is secret and stands in a file that others may read is no secret.
@@ -41,15 +44,18 @@ pub(crate) fn check_mode(file: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A file of the user's own, as far as any of them goes.
-pub(crate) fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    fs::File::open(file)?.take(LARGEST).read_to_end(&mut text)?;
-    Ok(text)
+/// What is in a file of the user's own: a key, its public half, a certificate.
+pub(crate) fn bytes(file: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    fs::File::open(file)?.take(LARGEST + 1).read_to_end(&mut content)?;
+    let fits = u64::try_from(content.len()).is_ok_and(|length| length <= LARGEST);
+    if fits { Ok(content) } else { Err(io::Error::other("it is larger than 64 KiB")) }
 }
 
-fn make(file: &Path) -> Result<(), Failure> {
+/// Makes a new key in this file; `None` where the file is there already.
+pub(crate) fn make(file: &Path) -> Result<Option<OwnKey>, Failure> {
     let text = new_key_file().ok_or_else(|| Failure::not_done("this machine gives no random numbers for a new key"))?;
+    let key = read_key_file(text.as_bytes()).map_err(Failure::not_done)?;
     let written = || {
         if let Some(directory) = file.parent().filter(|directory| !directory.as_os_str().is_empty()) {
             DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
@@ -59,11 +65,15 @@ fn make(file: &Path) -> Result<(), Failure> {
         new.sync_all()
     };
     match written() {
-        Err(why) if why.kind() != io::ErrorKind::AlreadyExists => {
-            Err(Failure::not_done(format!("{} can't be written: {}", file.display(), plainly(&why))))
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(Some(key)),
+        Err(why) if why.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(why) => Err(unwritten(file, &why)),
     }
+}
+
+/// Why nothing is written there.
+pub(crate) fn unwritten(file: &Path, why: &io::Error) -> Failure {
+    Failure::not_done(format!("{} can't be written: {}", file.display(), plainly(why)))
 }
 
 #[cfg(test)]

@@ -80,7 +80,53 @@ fn a_key_is_made_allowed_and_used() {
     assert_eq!(run.stdout, format!("{id} is no longer blocked\n"));
     let run = home.run(&["key", "block", "--remove", "--data", "data", &id]);
     assert_eq!(run.status, 1, "{run:?}");
-    assert!(run.stderr.contains("was not blocked"), "{run:?}");
+    assert!(run.stderr.contains("was not blocked by you; `parallax key unblock` lifts what it earned"), "{run:?}");
+    let run = home.run(&["key", "unblock", "--data", "data", &id]);
+    assert_eq!((run.status, run.stdout), (0, format!("nothing blocks {id} any more\n")));
+    let taken = home.path().join("data/keys/unblocked").join(&id);
+    let begun = Instant::now();
+    while taken.exists() {
+        assert!(begun.elapsed() < PATIENCE, "the node takes no notice");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The README's section, with its commands: only the address, the id and the data directory are others.
+#[test]
+fn the_readme_s_channel_by_hand() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let (_, section) = readme.split_once("\n## A channel, by hand\n").expect("the section");
+    let (section, _) = section.split_once("\n## ").expect("another section");
+    let commands: Vec<&str> = section.lines().filter_map(|line| line.trim().strip_prefix("parallax ")).collect();
+    assert_eq!(commands.len(), 3, "{section}");
+    let home = Home::new();
+    let node = Served::start(&home, "data", &[]);
+    let mut last = String::new();
+    for command in commands {
+        let words: Vec<String> = shell_words(command);
+        let words = words.into_iter().map(|word| match word.as_str() {
+            "/tmp/a" => "data".to_owned(),
+            url if url.starts_with("http://") => plain(&node),
+            file => file.replace('~', &home.path().display().to_string()),
+        });
+        let words: Vec<String> = words.collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        last = until(&home, &words, |run| run.status == 0 || words[0] != "call").stdout;
+        assert!(!last.is_empty(), "{command}");
+    }
+    let health: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(health["ready"], true);
+}
+
+/// Words as a shell splits them, single quotes included.
+fn shell_words(line: &str) -> Vec<String> {
+    let parts = line.split('\'').enumerate();
+    parts
+        .flat_map(|(number, part)| match number % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        })
+        .collect()
 }
 
 #[test]

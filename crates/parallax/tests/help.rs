@@ -36,6 +36,7 @@ fn help_of_every_command() {
         "key show",
         "key allow",
         "key block",
+        "key unblock",
         "call",
         "peer",
         "history",

@@ -99,7 +99,47 @@ async fn a_private_name_is_not_told_and_a_stranger_is_not_let_in() {
     let run = tokio::task::block_in_place(|| world.home.run(&["check", "--vantage", &hub, &world.service]));
     assert_eq!(run.status, 3, "{run:?}");
     assert!(run.stdout.contains("not told private names"), "{}", run.stdout);
-    assert!(world.lab.port() > 0);
+
+    // A hub that is not open to every key: neither as an asker nor as a peer.
+    let home = Home::new().with("PARALLAX_RESOLVER", &world.lab.dns().address().to_string());
+    let home = home.with("PARALLAX_TIMEOUT", "20s");
+    let closed = tokio::task::block_in_place(|| Served::start(&home, "closed", &["--role", "hub"]));
+    let hub = closed.url().replace("https://", "hub+https://");
+    let check = ["check", "--policy", "majority", "--allow-private", "--vantage", &hub, &world.service];
+    let run = tokio::task::block_in_place(|| home.run(&check));
+    assert_eq!(run.status, 3, "{run:?}");
+    assert!(run.stdout.contains("the server says unauthorised"), "{}", run.stdout);
+    let mut child = home.command(&["peer", "--hub", &closed.url()]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(said.contains("no such channel") && said.contains("it tries again"), "{said}");
+    assert!(closed.get("/metrics").contains("parallax_hub_peers 0\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_leaves_no_channel_behind() {
+    let world = World::start().await;
+    // Neither has the asker's own key.
+    let _peers = world.peers(&["--count", "2"]);
+    until_open(&world.hub, 2);
+    for _ in 0..3 {
+        let run = world.check(&["--max-age", "0s", "--min-views", "1"]);
+        assert!(run.stdout.contains("2 see "), "{run:?}");
+    }
+    until_open(&world.hub, 2);
+    assert!(world.hub.get("/metrics").contains("parallax_channel_creations_total{outcome=\"created\"} 5\n"));
+}
+
+/// Waits until so many are open: the figure is a second old at most.
+fn until_open(hub: &Served, wanted: u64) {
+    let begun = std::time::Instant::now();
+    let line = format!("parallax_channel_open {wanted}\n");
+    while !hub.get("/metrics").contains(&line) {
+        assert!(begun.elapsed() < served::PATIENCE, "not {wanted} are open");
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use parallax_core::{DnsAnswers, Observation, Outcome, ServiceId, Signer, Suite a
 use parallax_proto::hub::{Answer, ExpectedPeer, LARGEST_PEER_VIEW, Nonce, PeerSpki, PeerView};
 use parallax_proto::{VIEW_FORMAT, View, ViewError};
 
-use support::{CaKey, PureRust, Statement};
+use support::{CaKey, PureRust, RsaKey, Statement};
 
 const NOW: Timestamp = Timestamp::from_unix_secs(1_800_000_000);
 const NONCE: Nonce = Nonce([5; 32]);
@@ -42,6 +42,13 @@ impl Peer {
         let secret = p256::SecretKey::from_slice(&[seed; 32]).unwrap();
         let spki = secret.public_key().to_public_key_der().unwrap().as_bytes().to_vec();
         Self { key: Box::new(CaKey(p256::ecdsa::SigningKey::from(&secret))), spki }
+    }
+
+    fn rsa() -> Self {
+        use rsa::pkcs8::EncodePublicKey as _;
+        let key = rsa::RsaPrivateKey::new(&mut rsa::rand_core::OsRng, 2048).unwrap();
+        let spki = key.to_public_key().to_public_key_der().unwrap().as_bytes().to_vec();
+        Self { key: Box::new(RsaKey(key)), spki }
     }
 
     fn id(&self) -> VantageId {
@@ -91,8 +98,34 @@ fn verify(answer: Answer) -> Result<VantageId, ViewError> {
 
 #[test]
 fn a_view_signed_by_the_peers_own_key_counts_under_the_keys_id() {
-    for peer in [Peer::ed25519(1), Peer::p256(2)] {
+    for peer in [Peer::ed25519(1), Peer::p256(2), Peer::rsa()] {
         assert_eq!(verify(peer.answer(false, |_| ())), Ok(peer.id()));
+    }
+}
+
+#[test]
+fn an_rsa_peers_view_is_its_own_and_unchanged() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let (peer, other) = (Peer::rsa(), Peer::rsa());
+    let header = |answer: &Answer| {
+        let header = answer.view.signature.split('.').next().unwrap().to_owned();
+        String::from_utf8(URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap()
+    };
+    let answer = peer.answer(false, |_| ());
+    assert!(header(&answer).contains("\"PS256\""), "{}", header(&answer));
+    let forged = Answer { peer: PeerSpki(other.spki.clone()), ..answer.clone() };
+    assert!(matches!(verify(forged), Err(ViewError::Signature(_))));
+    let mut changed = answer.clone();
+    changed.view.body = changed.view.body.replace("timeout", "refused");
+    assert!(matches!(verify(changed), Err(ViewError::Signature(_))));
+    // The algorithm goes with the kind of key, not with what the header says.
+    for other in ["EdDSA", "ES256", "RS256", "none"] {
+        let mut relabelled = answer.clone();
+        let header = URL_SAFE_NO_PAD.encode(header(&answer).replace("PS256", other));
+        let (_, rest) = answer.view.signature.split_once('.').unwrap();
+        relabelled.view.signature = format!("{header}.{rest}");
+        assert!(verify(relabelled).is_err(), "{other}");
     }
 }
 

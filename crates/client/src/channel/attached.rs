@@ -140,6 +140,13 @@ impl AttachedCaller {
         self.commands.send(Command::Tell(run)).await.map_err(|_| CallError::Gone)
     }
 
+    /// Closes the channel, so that its key has one fewer at the server, and the connection; resolves when that is done.
+    pub async fn close(&self) {
+        if self.commands.send(Command::Close).await.is_ok() {
+            self.commands.closed().await;
+        }
+    }
+
     /// Whether the connection stands.
     pub fn is_open(&self) -> bool {
         !self.commands.is_closed()

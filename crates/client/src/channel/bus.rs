@@ -9,27 +9,30 @@ use tokio::sync::OnceCell;
 use super::carrier::Kind;
 use super::error::CallError;
 use super::url::ServerUrl;
+use crate::queue::{QueueAccess, QueueError, QueueUrl};
 use crate::vantage::{Deadline, Missing};
 
 /// A connection to the queue, made when it is needed.
 pub(super) struct Bus {
-    url: ServerUrl,
+    queue: QueueUrl,
+    access: QueueAccess,
     /// What the subjects begin with.
     prefix: String,
     client: OnceCell<async_nats::Client>,
 }
 
 impl Bus {
-    pub(super) fn new(url: &ServerUrl) -> Result<Self, CallError> {
+    pub(super) fn new(url: &ServerUrl, queue: &QueueUrl, access: &QueueAccess) -> Result<Self, CallError> {
         let pin = url.vantage().pin().ok_or_else(|| CallError::NoPin(url.clone()))?;
-        Ok(Self { url: url.clone(), prefix: format!("parallax.{pin}"), client: OnceCell::new() })
+        let (queue, access) = (queue.clone(), access.clone());
+        Ok(Self { queue, access, prefix: format!("parallax.{pin}"), client: OnceCell::new() })
     }
 
     async fn client(&self) -> Result<&async_nats::Client, Missing> {
         let connect = || async {
-            let options = async_nats::ConnectOptions::new().name("parallax");
-            let made = options.connect(self.url.bare()).await;
-            made.map_err(|error| Missing::Unreachable(error.to_string()))
+            let failed = |error: QueueError| Missing::Unreachable(error.to_string());
+            let options = self.queue.options(&self.access).map_err(failed)?;
+            self.queue.connect(options).await.map_err(failed)
         };
         self.client.get_or_try_init(connect).await
     }

@@ -8,7 +8,7 @@ use parallax_proto::channel::LARGEST_MESSAGE;
 use parallax_proto::{LARGEST_DESCRIPTOR, Signed};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{self, Message, Utf8Bytes};
 
 #[cfg(feature = "cluster")]
 use super::bus::{Bus, BusLink};
@@ -43,7 +43,7 @@ impl Carrier {
             Way::Tls => Self::Http(Box::new(Http::new(at)?)),
             Way::Plain => Self::Http(Box::new(Http::plain(at)?)),
             #[cfg(feature = "cluster")]
-            Way::Bus => Self::Bus(Box::new(Bus::new(url)?)),
+            Way::Queue(queue, access) => Self::Bus(Box::new(Bus::new(url, queue, access)?)),
         })
     }
 
@@ -148,6 +148,27 @@ async fn websocket(http: &Http, deadline: Deadline) -> Result<Socket, CallError>
     let request = format!("ws://{}/v1/peer", http.authority());
     let (socket, _) = tokio_tungstenite::client_async_with_config(request, stream, Some(config))
         .await
-        .map_err(|error| Missing::Protocol(error.to_string()))?;
+        .map_err(|error| not_upgraded(&error))?;
     Ok(socket)
+}
+
+/// What the system said, without its numbers; or what the server did not do.
+fn not_upgraded(error: &tungstenite::Error) -> Missing {
+    match error {
+        tungstenite::Error::Io(error) => Missing::Unreachable(parallax_core::plainly(error)),
+        other => Missing::Protocol(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_reads_no_number_of_the_system() {
+        let broken = tungstenite::Error::Io(std::io::Error::from_raw_os_error(32));
+        assert!(matches!(not_upgraded(&broken), Missing::Unreachable(why) if why == "the connection was cut"));
+        let refused = tungstenite::Error::ConnectionClosed;
+        assert!(matches!(not_upgraded(&refused), Missing::Protocol(_)));
+    }
 }

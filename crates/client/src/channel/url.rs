@@ -5,37 +5,21 @@ use std::str::FromStr;
 
 use parallax_core::VantageId;
 
+use crate::queue::{QueueAccess, QueueUrl};
 use crate::url::{BadVantageUrl, VantageUrl};
 
 /// What carries the messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     Tls,
     Plain,
     #[cfg(feature = "cluster")]
-    Bus,
-}
-
-impl Way {
-    /// Its scheme, and the port where none is named.
-    const fn scheme(self) -> (&'static str, u16) {
-        match self {
-            Way::Tls => ("https", 443),
-            Way::Plain => ("http", 80),
-            #[cfg(feature = "cluster")]
-            Way::Bus => ("nats", 4222),
-        }
-    }
-
-    const OTHERS: &'static [Way] = &[
-        Way::Plain,
-        #[cfg(feature = "cluster")]
-        Way::Bus,
-    ];
+    Queue(QueueUrl, QueueAccess),
 }
 
 /// `https://HOST:PORT#VANTAGE-ID`, or `http://…` for the plain listener: a channel needs no TLS below it, since the pin
-/// proves the server either way. With the feature `cluster` also `nats://…`, the message queue that a node listens on.
+/// proves the server either way. With the feature `cluster` also the message queue that a node listens on
+/// ([`crate::QueueUrl`]): `nats://…` on this machine, `tls://…` on another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerUrl {
     at: VantageUrl,
@@ -53,18 +37,36 @@ impl ServerUrl {
         self.way == Way::Tls
     }
 
-    pub(super) fn way(&self) -> Way {
-        self.way
+    pub(super) fn way(&self) -> &Way {
+        &self.way
+    }
+
+    /// What else opens the message queue, where it is one.
+    #[must_use]
+    pub fn with_access(self, access: QueueAccess) -> Self {
+        match self.way {
+            #[cfg(feature = "cluster")]
+            Way::Queue(queue, _) => Self { at: self.at, way: Way::Queue(queue, access) },
+            way => {
+                drop(access);
+                Self { at: self.at, way }
+            }
+        }
     }
 
     /// The same address under this pin.
     pub fn with_pin(&self, pin: VantageId) -> Self {
-        Self { at: self.at.with_pin(pin), way: self.way }
+        Self { at: self.at.with_pin(pin), way: self.way.clone() }
     }
 
-    /// The URL without its pin.
+    /// The URL without its pin, and without what opens a queue.
     pub(super) fn bare(&self) -> String {
-        format!("{}://{}", self.way.scheme().0, self.at.authority())
+        match &self.way {
+            Way::Tls => format!("https://{}", self.at.authority()),
+            Way::Plain => format!("http://{}", self.at.authority()),
+            #[cfg(feature = "cluster")]
+            Way::Queue(queue, _) => queue.to_string(),
+        }
     }
 }
 
@@ -86,17 +88,29 @@ impl FromStr for ServerUrl {
 
     fn from_str(text: &str) -> Result<Self, BadVantageUrl> {
         let text = text.trim();
-        let found = Way::OTHERS.iter().find_map(|way| {
-            let (scheme, port) = way.scheme();
-            Some((*way, port, text.strip_prefix(scheme)?.strip_prefix("://")?))
-        });
-        let Some((way, port, rest)) = found else { return Ok(Self { at: text.parse()?, way: Way::Tls }) };
+        if QueueUrl::is_meant(text) {
+            return at_queue(text);
+        }
+        let Some(rest) = text.strip_prefix("http://") else { return Ok(Self { at: text.parse()?, way: Way::Tls }) };
         let (address, pin) = rest.split_at(rest.find('#').unwrap_or(rest.len()));
         let address = address.strip_suffix('/').unwrap_or(address);
         let behind_brackets = address.rsplit_once(']').map_or(address, |(_, behind)| behind);
-        let port = if behind_brackets.contains(':') { String::new() } else { format!(":{port}") };
-        Ok(Self { at: format!("https://{address}{port}{pin}").parse()?, way })
+        let port = if behind_brackets.contains(':') { "" } else { ":80" };
+        Ok(Self { at: format!("https://{address}{port}{pin}").parse()?, way: Way::Plain })
     }
+}
+
+#[cfg(feature = "cluster")]
+fn at_queue(text: &str) -> Result<ServerUrl, BadVantageUrl> {
+    let (queue, pin) = text.split_at(text.find('#').unwrap_or(text.len()));
+    let queue: QueueUrl = queue.parse()?;
+    let at = format!("https://{}:{}{pin}", queue.host(), queue.port()).parse()?;
+    Ok(ServerUrl { at, way: Way::Queue(queue, QueueAccess::default()) })
+}
+
+#[cfg(not(feature = "cluster"))]
+fn at_queue(_: &str) -> Result<ServerUrl, BadVantageUrl> {
+    Err(BadVantageUrl::Queue(crate::queue::BadQueueUrl::NotBuilt))
 }
 
 #[cfg(test)]
@@ -118,7 +132,9 @@ mod tests {
         #[cfg(feature = "cluster")]
         assert_eq!("nats://queue.example#".to_owned().parse::<ServerUrl>().ok(), None);
         #[cfg(feature = "cluster")]
-        assert_eq!("nats://queue.example".parse::<ServerUrl>().unwrap().to_string(), "nats://queue.example:4222");
+        assert_eq!("tls://u:p@queue.example".parse::<ServerUrl>().unwrap().to_string(), "tls://***@queue.example:4222");
+        #[cfg(feature = "cluster")]
+        assert!("nats://queue.example".parse::<ServerUrl>().unwrap_err().to_string().contains("needs TLS"));
         for bad in ["", "ftp://x", "http://", "http://x/path", "http://x#", "http://x#00"] {
             assert!(bad.parse::<ServerUrl>().is_err(), "{bad}");
         }

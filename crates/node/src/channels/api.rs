@@ -16,6 +16,9 @@ use crate::problem::Problem;
 /// Read and write buffers of a WebSocket: the defaults take 128 KiB for each that rests.
 const BUFFER: usize = 4 * 1024;
 
+/// Answers that come at the same moment go in one write; the buffer is there only while they do.
+const WRITTEN: usize = 32 * 1024;
+
 /// `POST /v1/channels`.
 pub(crate) async fn create(channels: &Channels, from: Option<IpAddr>, body: &[u8]) -> Result<Response, Problem> {
     channels.create(from, body).await.map(response).map_err(clock)
@@ -36,7 +39,7 @@ pub(crate) fn peer(
     let channels = Arc::clone(channels);
     upgrade
         .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .write_buffer_size(WRITTEN)
         .max_write_buffer_size(4 * LARGEST_MESSAGE)
         .max_message_size(LARGEST_MESSAGE)
         .max_frame_size(LARGEST_MESSAGE)
@@ -54,9 +57,7 @@ impl Channels {
         connection: Connection,
         text: &[u8],
     ) -> Option<Back> {
-        // What is sealed has no quotes, so this is a name of the envelope, or of nothing that opens.
-        let creates = text.windows(CREATES.len()).any(|window| window == CREATES);
-        let back = match creates {
+        let back = match is_creation(text) {
             true => self.create(from, text).await,
             false => self.message(from, Some(connection), text).await,
         };
@@ -64,7 +65,11 @@ impl Channels {
     }
 }
 
-const CREATES: &[u8] = b"\"public_key\"";
+/// Whether it is a request for a channel. What is sealed has no quotes, so this is a name of the envelope, or of nothing that
+/// opens.
+pub(super) fn is_creation(text: &[u8]) -> bool {
+    memchr::memmem::find(text, b"\"public_key\"").is_some()
+}
 
 fn response(back: Back) -> Response {
     let (status, retry_after, body) = match back {

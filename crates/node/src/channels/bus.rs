@@ -5,9 +5,8 @@
 //! newest message, so a client's inbox is its connection.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Message, ServerAddr, Subject};
+use async_nats::{Client, Message, Subject};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use moka::notification::RemovalCause;
@@ -19,28 +18,14 @@ use tokio::sync::Semaphore;
 use super::{Back, Channels};
 use crate::error::NodeError;
 
-/// How long the queue has to answer at the start.
-const CONNECTING: Duration = Duration::from_secs(10);
-
 /// Messages that are worked on at once; further ones wait in the queue's buffers.
 const AT_ONCE: usize = 256;
 
 /// Inboxes that are remembered.
 const INBOXES: u64 = 65_536;
 
-/// Whether a message queue may be spoken to there: in the clear on loopback alone.
-pub(crate) fn check(bus: &str) -> Result<(), String> {
-    let address: ServerAddr = bus.parse().map_err(|error| format!("{error}; write nats://127.0.0.1:4222"))?;
-    let host = address.host();
-    let loopback = host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-    if loopback || address.scheme() == "tls" {
-        return Ok(());
-    }
-    Err(format!("{host} is another machine, so the queue needs TLS: write tls://{host}:{}", address.port()))
-}
-
 /// Channels on a message queue.
-pub(crate) struct Bus {
+pub(crate) struct OnBus {
     channels: Arc<Channels>,
     client: Client,
     prefix: String,
@@ -49,18 +34,13 @@ pub(crate) struct Bus {
     places: Arc<Semaphore>,
 }
 
-impl Bus {
-    /// Connects. `describe` gives the descriptor as it is signed now.
-    pub(crate) async fn connect(
-        bus: &str,
+impl OnBus {
+    /// Over this connection. `describe` gives the descriptor as it is signed now.
+    pub(crate) fn new(
+        client: Client,
         channels: Arc<Channels>,
         describe: Box<dyn Fn() -> Signed + Send + Sync>,
-    ) -> Result<Self, NodeError> {
-        let address: ServerAddr = bus.parse().map_err(|error: std::io::Error| NodeError::Bus(error.to_string()))?;
-        let connecting = ConnectOptions::new().name("parallax").connection_timeout(CONNECTING).connect(address);
-        let client = tokio::time::timeout(CONNECTING, connecting).await;
-        let client = client.map_err(|_| NodeError::Bus("it did not answer within 10 s".into()))?;
-        let client = client.map_err(|error| NodeError::Bus(error.to_string()))?;
+    ) -> Self {
         let prefix = format!("parallax.{}", channels.shared.identity.vantage());
         let forgetting = Arc::clone(&channels);
         let idle = channels.idle();
@@ -73,7 +53,7 @@ impl Bus {
                 }
             })
             .build();
-        Ok(Self { channels, client, prefix, describe, inboxes, places: Arc::new(Semaphore::new(AT_ONCE)) })
+        Self { channels, client, prefix, describe, inboxes, places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// Serves until the node stops.
@@ -147,24 +127,4 @@ impl Bus {
 
 fn fits(payload: &Bytes) -> bool {
     payload.len() <= LARGEST_MESSAGE
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn in_the_clear_on_loopback_alone() {
-        for good in ["nats://127.0.0.1:4222", "nats://localhost", "nats://[::1]:4222", "tls://queue.example:4222"] {
-            check(good).unwrap();
-        }
-        for (bad, part) in [
-            ("nats://queue.example:4222", "write tls://queue.example:4222"),
-            ("nats://192.0.2.7", "needs TLS"),
-            ("http://127.0.0.1:4222", "write nats://127.0.0.1:4222"),
-        ] {
-            let why = check(bad).unwrap_err();
-            assert!(why.contains(part), "{bad}: {why}");
-        }
-    }
 }

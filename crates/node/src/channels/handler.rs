@@ -32,6 +32,11 @@ pub struct Caller {
 pub trait Handler: Send + Sync {
     /// The value of `return`, or of `error` ([`failure`]).
     fn handle(&self, caller: Caller, run: Run) -> BoxFuture<'static, Result<Value, Value>>;
+
+    /// The same where it takes no time at all, so that no task is made for it; else the request comes back.
+    fn at_once(&self, _caller: &Caller, run: Run) -> Result<Result<Value, Value>, Run> {
+        Err(run)
+    }
 }
 
 /// Wants to know when channels and connections end.

@@ -81,6 +81,18 @@ impl Kept {
             }
         }
     }
+
+    /// Forgets a block.
+    pub(super) async fn forget_block(&self, key: KeyId) -> Result<(), StoreError> {
+        let key = key.to_string();
+        loop {
+            let Some(there) = self.store.get(BLOCKS, &key).await? else { return Ok(()) };
+            match self.store.delete(BLOCKS, &key, there.version).await {
+                Err(StoreError::Conflict { .. }) => {}
+                deleted => return deleted,
+            }
+        }
+    }
 }
 
 /// In the order of time.

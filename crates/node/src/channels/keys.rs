@@ -36,9 +36,21 @@ impl KeyDirectories {
         self.root.join("blocked")
     }
 
-    /// Reads both. A directory that is not there has no keys.
+    /// Keys whose blocks are to be lifted, those that they earned: a node does that and takes the key out again.
+    pub fn unblocked(&self) -> PathBuf {
+        self.root.join("unblocked")
+    }
+
+    /// Reads all. A directory that is not there has no keys.
     pub(super) fn read(&self) -> io::Result<Keys> {
-        Ok(Keys { allowed: read(&self.allowed())?, blocked: read(&self.blocked())? })
+        let [allowed, blocked, unblocked] =
+            [self.allowed(), self.blocked(), self.unblocked()].map(|directory| read(&directory));
+        Ok(Keys { allowed: allowed?, blocked: blocked?, unblocked: unblocked? })
+    }
+
+    /// A block was lifted; it is not to be lifted again, should the key earn another one.
+    pub(super) fn has_unblocked(&self, key: KeyId) -> io::Result<()> {
+        std::fs::remove_file(self.unblocked().join(key.to_string()))
     }
 }
 
@@ -61,6 +73,7 @@ fn read(path: &Path) -> io::Result<HashSet<KeyId>> {
 pub(super) struct Keys {
     pub(super) allowed: HashSet<KeyId>,
     pub(super) blocked: HashSet<KeyId>,
+    pub(super) unblocked: HashSet<KeyId>,
 }
 
 /// What changed between two readings.
@@ -69,6 +82,8 @@ pub(super) struct Changed {
     pub(super) no_longer_allowed: Vec<KeyId>,
     pub(super) blocked: Vec<KeyId>,
     pub(super) no_longer_blocked: Vec<KeyId>,
+    /// What they earned is lifted.
+    pub(super) unblocked: Vec<KeyId>,
 }
 
 /// The keys as they stand.
@@ -82,6 +97,10 @@ impl Register {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).allowed.contains(&key)
     }
 
+    pub(super) fn blocks(&self, key: KeyId) -> bool {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).blocked.contains(&key)
+    }
+
     /// Takes what was read; what it changes.
     pub(super) fn replace(&self, fresh: Keys) -> Changed {
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
@@ -90,6 +109,8 @@ impl Register {
             no_longer_allowed: without(&keys.allowed, &fresh.allowed),
             blocked: without(&fresh.blocked, &keys.blocked),
             no_longer_blocked: without(&keys.blocked, &fresh.blocked),
+            // As long as it stands there, whatever stood there before.
+            unblocked: fresh.unblocked.iter().copied().collect(),
         };
         *keys = fresh;
         changed
@@ -116,7 +137,7 @@ mod tests {
         assert_eq!(register.replace(keys.clone()), Changed::default());
         let id: KeyId = ids[0].parse().unwrap();
         assert!(register.allows(id));
-        let fresh = Keys { allowed: HashSet::new(), blocked: HashSet::from([id]) };
+        let fresh = Keys { blocked: HashSet::from([id]), ..Keys::default() };
         let changed = register.replace(fresh);
         assert_eq!((changed.no_longer_allowed.len(), changed.blocked), (2, vec![id]));
         assert!(!register.allows(id));

@@ -23,6 +23,7 @@ use parallax_store::SqliteStore;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
+use self::api::is_creation;
 pub(crate) use self::api::{create, message, peer};
 use self::connections::Connections;
 use self::handler::Handlers;
@@ -32,6 +33,7 @@ use self::kept::Kept;
 pub use self::keys::KeyDirectories;
 use self::keys::{Changed, Register};
 pub(crate) use self::service::Back;
+use self::service::Begun;
 pub use self::service::NotPushed;
 pub use self::settings::ChannelSettings;
 use crate::app::Shared;
@@ -167,7 +169,14 @@ impl Channels {
     async fn read_keys(&self) {
         let directories = self.directories.clone();
         match tokio::task::spawn_blocking(move || directories.read()).await {
-            Ok(Ok(keys)) => self.apply(self.register.replace(keys)),
+            Ok(Ok(keys)) => {
+                let changed = self.register.replace(keys);
+                let unblocked = changed.unblocked.clone();
+                self.apply(changed);
+                for key in unblocked {
+                    self.forget_block(key).await;
+                }
+            }
             Ok(Err(error)) => {
                 if self.shared.store_warned.is_time() {
                     tracing::warn!(%error, "the key directories can't be read; the keys stay as they are");
@@ -177,8 +186,33 @@ impl Channels {
         }
     }
 
+    /// A block that was lifted does not come back with a restart.
+    async fn forget_block(&self, key: KeyId) {
+        if let Err(error) = self.kept.forget_block(key).await {
+            if self.shared.store_warned.is_time() {
+                tracing::warn!(%error, "a block that was lifted can't be forgotten; it is tried again");
+            }
+            return;
+        }
+        let directories = self.directories.clone();
+        match tokio::task::spawn_blocking(move || directories.has_unblocked(key)).await {
+            Ok(Ok(())) => tracing::info!("the operator lifted a key's block"),
+            Ok(Err(error)) if self.shared.store_warned.is_time() => {
+                tracing::warn!(%error, "a key can't be taken out of the directory of those that are unblocked");
+            }
+            _ => {}
+        }
+    }
+
     fn apply(&self, changed: Changed) {
         let mut server = self.lock();
+        for key in changed.unblocked {
+            lock(&self.earned).remove(&key);
+            // One that the operator blocks stays blocked.
+            if !self.register.blocks(key) {
+                server.set_block(key, None);
+            }
+        }
         // On an open server it may come all the same, for less time.
         changed.no_longer_allowed.into_iter().for_each(|key| server.end_key(key));
         for key in changed.blocked {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use parallax_core::Timestamp;
 use parallax_probe::SystemRandom;
 use parallax_proto::channel::{
-    Connection, Handled, Heard, Installed, Refusal, Registration, Reply, RequestId, Run, Status,
+    Connection, Handled, Heard, Installed, Refusal, Registration, Reply, RequestId, Run, RunText, Status,
 };
 use serde_json::Value;
 
@@ -43,6 +43,36 @@ impl Back {
         match self {
             Back::Message(bytes) | Back::Status { body: bytes, .. } => Some(bytes),
             Back::Nothing => None,
+        }
+    }
+}
+
+/// What became of a message so far.
+pub(super) enum Begun {
+    /// All of it.
+    Done(Back),
+    /// It takes its time.
+    Later(Later),
+}
+
+/// What takes its time.
+pub(super) enum Later {
+    /// The same is being done already.
+    Again(Reply),
+    /// A request.
+    Work(Box<(Caller, Option<Reply>, Run)>),
+}
+
+impl Later {
+    /// What is asked for is done in a task of its own: whoever asked may have gone when it is done, and asks again.
+    pub(super) async fn finish(self, channels: &Arc<Channels>) -> Back {
+        match self {
+            Later::Again(reply) => channels.again(reply).await,
+            Later::Work(work) => {
+                let (caller, reply, run) = *work;
+                let work = tokio::spawn(Arc::clone(channels).work(caller, reply, run));
+                work.await.unwrap_or(Back::Nothing)
+            }
         }
     }
 }
@@ -99,14 +129,26 @@ impl Channels {
         }
     }
 
-    /// A message on a channel. What is asked for is done in a task of its own: whoever asked may have gone when it is done,
-    /// and asks again.
+    /// A message on a channel, to its end.
     pub(crate) async fn message(
         self: &Arc<Self>,
         from: Option<IpAddr>,
         connection: Option<Connection>,
         bytes: &[u8],
     ) -> Result<Back, ClockBehind> {
+        Ok(match self.begin(from, connection, bytes)? {
+            Begun::Done(back) => back,
+            Begun::Later(later) => later.finish(self).await,
+        })
+    }
+
+    /// What can be done of a message at once.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        from: Option<IpAddr>,
+        connection: Option<Connection>,
+        bytes: &[u8],
+    ) -> Result<Begun, ClockBehind> {
         let now = self.shared.clock.now()?;
         let handled = self.lock().message(from, connection, bytes, now);
         self.settle();
@@ -116,22 +158,31 @@ impl Channels {
         let outcome = handled.as_ref().map_or_else(|refusal| refusal.why().as_str(), |_| "opened");
         self.shared.metrics.channel_message(outcome);
         Ok(match handled {
-            Ok(handled) => self.hear(handled, from, connection).await,
-            Err(refusal) => self.refused(&refusal),
+            Ok(handled) => self.hear(handled, from, connection),
+            Err(refusal) => Begun::Done(self.refused(&refusal)),
         })
     }
 
-    async fn hear(self: &Arc<Self>, handled: Handled, from: Option<IpAddr>, connection: Option<Connection>) -> Back {
+    fn hear(self: &Arc<Self>, handled: Handled, from: Option<IpAddr>, connection: Option<Connection>) -> Begun {
         match handled.heard {
-            Heard::Answered(bytes) => Back::Message(bytes.into()),
-            Heard::Quiet(_) => Back::Nothing,
-            Heard::Again(reply) => self.again(reply).await,
+            Heard::Answered(bytes) => Begun::Done(Back::Message(bytes.into())),
+            Heard::Quiet(_) => Begun::Done(Back::Nothing),
+            Heard::Again(reply) => Begun::Later(Later::Again(reply)),
             Heard::Request { request_id, reply, run } => {
-                let Some(key) = self.lock().key_of(handled.channel) else { return Back::Nothing };
+                let Some(key) = self.lock().key_of(handled.channel) else { return Begun::Done(Back::Nothing) };
                 let caller = Caller { key, channel: handled.channel, connection, from, request_id };
-                let work = tokio::spawn(Arc::clone(self).work(caller, reply, run));
-                work.await.unwrap_or(Back::Nothing)
+                match self.at_once(&caller, run) {
+                    Ok(outcome) => Begun::Done(reply.map_or(Back::Nothing, |reply| self.answer(reply, outcome))),
+                    Err(run) => Begun::Later(Later::Work(Box::new((caller, reply, run)))),
+                }
             }
+        }
+    }
+
+    fn at_once(&self, caller: &Caller, run: Run) -> Result<Result<Value, Value>, Run> {
+        match self.handlers.find(run.kind()) {
+            Ok(handler) => handler.at_once(caller, run),
+            Err(unknown) => Ok(Err(unknown)),
         }
     }
 
@@ -196,6 +247,18 @@ impl Channels {
     ) -> Result<(), NotPushed> {
         let now = self.shared.clock.now()?;
         let (connection, bytes) = self.lock().push(channel, request_id, run, now)?;
+        self.send(connection, bytes.into())
+    }
+
+    /// The same with what was written already.
+    pub(crate) fn push_text(
+        &self,
+        channel: parallax_proto::channel::ChannelId,
+        request_id: Option<&RequestId>,
+        run: &RunText,
+    ) -> Result<(), NotPushed> {
+        let now = self.shared.clock.now()?;
+        let (connection, bytes) = self.lock().push_text(channel, request_id, run, now)?;
         self.send(connection, bytes.into())
     }
 

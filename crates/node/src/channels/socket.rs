@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, WebSocket, close_code};
 use bytes::Bytes;
+use futures_util::SinkExt as _;
 use parallax_proto::channel::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout};
 
-use super::{Back, Channels};
+use super::{Back, Begun, Channels, is_creation};
 
 /// The first frame has to come within this time, and has to open or continue a channel.
 const FIRST: Duration = Duration::from_secs(10);
 
 /// A frame that can't be sent for this long ends the connection.
 const SENDING: Duration = Duration::from_secs(15);
+
+/// Messages that are written together.
+const TOGETHER: usize = 16;
 
 /// Frames of one connection that are being worked on; further ones wait in the socket.
 const AT_ONCE: usize = 64;
@@ -63,12 +67,16 @@ impl Talk<'_> {
             tokio::select! {
                 (place, frame) = self.next(socket) => {
                     last = Instant::now();
-                    if let Err(end) = self.frame(place, frame) {
-                        return end;
+                    match self.frame(place, frame) {
+                        Ok(None) => {}
+                        Ok(Some(bytes)) => if let Err(end) = send(socket, bytes).await {
+                            return end;
+                        },
+                        Err(end) => return end,
                     }
                 }
                 Some(bytes) = outgoing.recv() => {
-                    if let Err(end) = send(socket, bytes).await {
+                    if let Err(end) = send_all(socket, bytes, &mut outgoing).await {
                         return end;
                     }
                 }
@@ -108,21 +116,38 @@ impl Talk<'_> {
         (place, socket.recv().await)
     }
 
-    /// Later frames are worked on beside each other; what they come to is sent when it is there.
-    fn frame(&self, place: Option<OwnedSemaphorePermit>, frame: Frame) -> Result<(), End> {
-        let Some(text) = text(frame)? else { return Ok(()) };
-        let (channels, connection) = (Arc::clone(self.channels), self.connection);
-        let (from, sender) = (self.from, self.sender.clone());
-        tokio::spawn(async move {
-            let _place = place;
-            let back = channels.frame(from, connection, text.as_bytes()).await;
-            if let Some(bytes) = back.and_then(Back::into_bytes) {
-                // An answer waits for its turn; it is lost with its connection.
-                let _ = sender.send(bytes).await;
+    /// What can be done at once is; the rest is worked on beside later frames, and what it comes to is sent when it is there.
+    fn frame(&self, place: Option<OwnedSemaphorePermit>, frame: Frame) -> Result<Option<Bytes>, End> {
+        let Some(text) = text(frame)? else { return Ok(None) };
+        let (channels, connection, from) = (Arc::clone(self.channels), self.connection, self.from);
+        let sender = self.sender.clone();
+        if is_creation(text.as_bytes()) {
+            tokio::spawn(async move {
+                let back = channels.frame(from, connection, text.as_bytes()).await;
+                answer(place, &sender, back).await;
+            });
+            return Ok(None);
+        }
+        match channels.begin(from, Some(connection), text.as_bytes()) {
+            Ok(Begun::Done(back)) => Ok(back.into_bytes()),
+            Ok(Begun::Later(later)) => {
+                tokio::spawn(async move {
+                    let back = later.finish(&channels).await;
+                    answer(place, &sender, Some(back)).await;
+                });
+                Ok(None)
             }
-        });
-        Ok(())
+            Err(_) => Ok(None),
+        }
     }
+}
+
+/// An answer waits for its turn; it is lost with its connection.
+async fn answer(place: Option<OwnedSemaphorePermit>, sender: &mpsc::Sender<Bytes>, back: Option<Back>) {
+    if let Some(bytes) = back.and_then(Back::into_bytes) {
+        let _ = sender.send(bytes).await;
+    }
+    drop(place);
 }
 
 /// The text of a frame; `None` for what the protocol answers by itself.
@@ -142,4 +167,20 @@ async fn send(socket: &mut WebSocket, bytes: Bytes) -> Result<(), End> {
         Ok(Ok(())) => Ok(()),
         _ => Err(End::Gone),
     }
+}
+
+/// This and what else waits, in one go.
+async fn send_all(socket: &mut WebSocket, first: Bytes, outgoing: &mut mpsc::Receiver<Bytes>) -> Result<(), End> {
+    let sending = async {
+        let mut next = Some(first);
+        let mut left = TOGETHER;
+        while let Some(bytes) = next {
+            let text = axum::extract::ws::Utf8Bytes::try_from(bytes).map_err(|_| End::Gone)?;
+            socket.feed(Message::Text(text)).await.map_err(|_| End::Gone)?;
+            left -= 1;
+            next = if left > 0 { outgoing.try_recv().ok() } else { None };
+        }
+        socket.flush().await.map_err(|_| End::Gone)
+    };
+    timeout(SENDING, sending).await.unwrap_or(Err(End::Gone))
 }

@@ -54,6 +54,14 @@ impl Handler for OnMessage {
             }
         })
     }
+
+    fn at_once(&self, caller: &Caller, run: Run) -> Result<Result<Value, Value>, Run> {
+        match self.message {
+            Message::Attach => Ok(self.role.attach(caller, run)),
+            Message::Seen => Ok(self.role.seen(caller, run)),
+            Message::Ask => Err(run),
+        }
+    }
 }
 
 struct OnChannels(Arc<HubRole>);

@@ -7,6 +7,8 @@
 mod asks;
 mod handlers;
 mod rows;
+#[cfg(feature = "cluster")]
+mod siblings;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -15,10 +17,10 @@ use std::time::Duration;
 use parallax_core::{Timestamp, VantageId};
 use parallax_janus::Identity;
 use parallax_probe::{AwsLc, Prober, TargetPolicy};
-use parallax_proto::channel::{ChannelId, Connection, Control, RequestId, Run};
+use parallax_proto::channel::{ChannelId, Connection, Control, RequestId, Run, RunText};
 use parallax_proto::hub::{
     Action, Answer, AskId, Attach, Attaching, ConnectionId, Counts, Edge, Ended, Hub, HubSettings, Look, Refused, Seen,
-    Stats,
+    Stats, Word,
 };
 use parallax_store::Records;
 use serde::Serialize;
@@ -78,7 +80,12 @@ struct Machine {
     over: HashMap<Connection, Vec<ChannelId>>,
     /// Who asks over what: its questions end with it.
     asks_over: HashMap<Connection, HashSet<AskId>>,
+    /// What other hubs of the group are told, in this order; `None` where peers are not shared.
+    words: Option<mpsc::Sender<ToSibling>>,
 }
+
+/// A word for one sibling, or for all of them.
+type ToSibling = (Option<VantageId>, Box<Word>);
 
 /// A channel that is a peer's.
 struct Known {
@@ -116,6 +123,7 @@ impl HubRole {
             next_connection: 0,
             over: HashMap::new(),
             asks_over: HashMap::new(),
+            words: None,
         };
         let machine = Mutex::new(machine);
         Ok(Arc::new(Self { tools, machine, moved: Notify::new(), rows, channels: OnceLock::new() }))
@@ -197,9 +205,15 @@ impl HubRole {
         }
     }
 
-    fn push(&self, channel: ChannelId, request_id: Option<&RequestId>, kind: &str, message: &impl Serialize) -> bool {
-        let (Some(channels), Some(run)) = (self.channels(), run_of(kind, message)) else { return false };
-        channels.push(channel, request_id, &run).is_ok()
+    fn push(
+        &self,
+        channel: ChannelId,
+        request_id: Option<&RequestId>,
+        kind: &'static str,
+        message: &impl Serialize,
+    ) -> bool {
+        let (Some(channels), Some(run)) = (self.channels(), RunText::of(kind, message)) else { return false };
+        channels.push_text(channel, request_id, &run).is_ok()
     }
 
     fn channels(&self) -> Option<Arc<Channels>> {
@@ -232,7 +246,6 @@ impl HubRole {
             self.lock().forget(caller.channel);
         }
         attached.map_err(|why| refused(&why))?;
-        self.count_peers();
         Ok(json!({ "attached": true, "advertised": self.advertise(caller).await }))
     }
 
@@ -288,13 +301,7 @@ impl HubRole {
         let connection = self.lock().forget(channel);
         if let Some(connection) = connection {
             let _ = self.step(|hub, now| hub.gone(connection, now, &mut Chance));
-            self.count_peers();
         }
-    }
-
-    fn count_peers(&self) {
-        let peers = self.lock().hub.peers();
-        self.tools.shared.metrics.hub_peers.set(i64::try_from(peers).unwrap_or(i64::MAX));
     }
 
     fn lock(&self) -> MutexGuard<'_, Machine> {
@@ -321,6 +328,7 @@ impl Machine {
                     let channel = self.channels.get(&connection);
                     deeds.extend(channel.map(|channel| Deed::Look(*channel, Box::new(look))));
                 }
+                Action::Tell { to, word } => self.say(shared, (to, word)),
                 Action::Ping { connection } => deeds.extend(self.channels.get(&connection).copied().map(Deed::Ping)),
                 Action::Detach { connection, .. } => {
                     if let Some(channel) = self.channels.get(&connection).copied() {
@@ -330,11 +338,22 @@ impl Machine {
                 }
             }
         }
-        shared.metrics.hub_asks_open.set(i64::try_from(self.hub.asks()).unwrap_or(i64::MAX));
+        let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        shared.metrics.hub_peers.set(count(self.hub.peers()));
+        shared.metrics.hub_siblings.set(count(self.hub.siblings()));
+        shared.metrics.hub_shared_peers.set(count(self.hub.shared_peers()));
+        shared.metrics.hub_asks_open.set(count(self.hub.asks()));
         let stats = self.hub.stats();
         shared.metrics.hub_stats(&self.told, &stats);
         self.told = stats;
         deeds
+    }
+
+    /// What does not fit is lost, as it may be on the way: news are compared, looks are not waited for.
+    fn say(&self, shared: &Shared, word: ToSibling) {
+        if self.words.as_ref().is_some_and(|words| words.try_send(word).is_err()) {
+            shared.metrics.hub_group_message("lost");
+        }
     }
 
     /// Nobody may listen any more.
@@ -371,13 +390,6 @@ impl Machine {
 /// Whether the timer has to be set anew.
 fn is_sooner(before: Option<Timestamp>, after: Option<Timestamp>) -> bool {
     after.is_some_and(|after| before.is_none_or(|before| after < before))
-}
-
-/// A message as it stands in `run`.
-fn run_of(kind: &str, message: &impl Serialize) -> Option<Run> {
-    let mut run = serde_json::to_value(message).ok()?;
-    run.as_object_mut()?.insert("type".into(), kind.into());
-    Run::new(run).ok()
 }
 
 fn read_run<T: DeserializeOwned>(run: Run) -> Result<T, Value> {

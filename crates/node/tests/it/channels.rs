@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use parallax_client::{Attached, CallError, Channel, Deadline, ServerUrl, new_key_file, read_key_file};
 use parallax_core::KeyId;
-use parallax_node::{Caller, Channels, Handler, KeyDirectories, Node, Watcher, failure};
+use parallax_node::{BusSettings, Caller, Channels, Handler, KeyDirectories, Node, Watcher, failure};
 use parallax_probe::{AwsLc, SystemRandom};
 use parallax_proto::channel::{
     Block, ChannelId, ClientChannel, Connection, Incoming, Opening, OpeningRequest, OwnKey, Rate, Run, Status,
@@ -194,6 +194,21 @@ async fn replays_and_blocks_outlive_a_restart() {
     let left = node.channels().blocked(key.id(), now()).expect("a block outlives a restart");
     assert!(left > Duration::from_secs(3500), "{left:?}");
     assert_eq!(open_by_hand(&node, &key).await.err(), Some(403));
+    // Its operator lifts it, for good.
+    let directories = KeyDirectories::of(data.path());
+    put(&directories.unblocked(), key.id());
+    until(async || node.channels().blocked(key.id(), now()).is_none()).await;
+    until(async || !directories.unblocked().join(key.id().to_string()).exists()).await;
+    node.shutdown().await.unwrap();
+
+    let node = start(false).await;
+    assert!(node.channels().blocked(key.id(), now()).is_none());
+    assert_ne!(open_by_hand(&node, &key).await.err(), Some(403));
+    // One that the operator blocks stays blocked, whatever is lifted.
+    put(&directories.blocked(), key.id());
+    put(&directories.unblocked(), key.id());
+    until(async || !directories.unblocked().join(key.id().to_string()).exists()).await;
+    assert!(node.channels().blocked(key.id(), now()).is_some());
     node.shutdown().await.unwrap();
 }
 
@@ -420,6 +435,37 @@ async fn a_client_obeys_what_is_signed_and_backs_off_from_hints() {
 }
 
 #[tokio::test]
+async fn a_live_connection_gets_a_new_channel_in_time_and_nothing_is_lost() {
+    let node = TestNode::with(|settings| {
+        generous(settings);
+        // The shortest that there is: a new channel is due at the first look.
+        settings.channel.rules.lifetime = Duration::from_secs(60);
+    })
+    .await;
+    let key = key();
+    knowing(&node, &key).await;
+    let (go, _) = echoing(&node).await;
+    let [url, _] = urls(&node.node);
+    let mut attached = Attached::open(url, key, soon()).await.unwrap();
+    let mut replaced = attached.replaced();
+    replaced.mark_unchanged();
+    // Asked on the old channel, answered when the new one is there.
+    let slow = tokio::spawn({
+        let caller = attached.caller();
+        let run = Run::new(json!({ "type": "echo", "wait": true })).unwrap();
+        async move { caller.call("slow".parse().unwrap(), run, soon()).await }
+    });
+    tokio::time::timeout(PATIENCE, replaced.changed()).await.expect("it is replaced").unwrap();
+    let push = Run::new(json!({ "type": "echo", "push": true })).unwrap();
+    let called = attached.call("quick".parse().unwrap(), push, soon()).await.unwrap();
+    assert_eq!(called.outcome.unwrap()["push"], true);
+    assert_eq!(attached.pushed().await.unwrap().request_id.unwrap().as_str(), "quick", "pushed on the new one");
+    go.notify_one();
+    assert!(slow.await.unwrap().unwrap().outcome.is_ok(), "the old one goes on for a moment");
+    attached.close().await;
+}
+
+#[tokio::test]
 async fn who_has_another_pin_meets_nobody() {
     let (node, other) = (TestNode::start().await, TestNode::start().await);
     for url in urls(&node.node) {
@@ -449,7 +495,7 @@ async fn a_message_queue_carries_the_same() {
     let Some((_child, bus)) = queue().await else { return };
     let node = TestNode::with(|settings| {
         generous(settings);
-        settings.bus = Some(bus.clone());
+        settings.bus = Some(BusSettings::new(bus.parse().unwrap()));
     })
     .await;
     let key = key();

@@ -32,6 +32,8 @@ pub(crate) enum KeyCommand {
     Allow(KeyAllowArgs),
     /// Keep a key away from your node for good
     Block(KeyBlockArgs),
+    /// Lift a key's blocks: yours, and one that it earned
+    Unblock(KeyUnblockArgs),
 }
 
 /// Flags of `key new`.
@@ -97,6 +99,22 @@ pub(crate) struct KeyBlockArgs {
     pub(crate) remove: bool,
 }
 
+const AFTER_UNBLOCK: &str = "\
+A node blocks a key by itself, for an hour to a day, when its client asks for
+channels too often or sends nonsense. A running node lifts that within a second,
+another one when it starts.
+
+Example:
+  parallax key unblock 8f14e45f…";
+
+/// Flags of `key unblock`.
+#[derive(Debug, Args)]
+#[command(after_help = AFTER_UNBLOCK)]
+pub(crate) struct KeyUnblockArgs {
+    #[command(flatten)]
+    pub(crate) which: WhichKeyArgs,
+}
+
 /// A key, at a node.
 #[derive(Debug, Args)]
 pub(crate) struct WhichKeyArgs {
@@ -141,6 +159,14 @@ pub(crate) struct CallArgs {
     /// Use a WebSocket instead of HTTP
     #[arg(long)]
     pub(crate) websocket: bool,
+
+    /// Open a message queue with this credentials file of NATS
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) bus_credentials: Option<PathBuf>,
+
+    /// Trust these authorities (PEM) for a queue's TLS, besides the system's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) bus_ca: Option<PathBuf>,
 
     /// The time limit, such as 5s or 800ms
     #[arg(long, value_name = "TIME")]

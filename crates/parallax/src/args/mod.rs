@@ -40,7 +40,7 @@ pub(crate) use id::{
     AgentArgs, IdArgs, IdCommand, IdConfirmArgs, IdImportArgs, IdRenewArgs, IdRequestArgs, IdRevokeArgs, IdShowArgs,
 };
 pub(crate) use key::{
-    CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, WhichKeyArgs,
+    CallArgs, KeyAllowArgs, KeyArgs, KeyBlockArgs, KeyCommand, KeyNewArgs, KeyShowArgs, KeyUnblockArgs, WhichKeyArgs,
 };
 pub(crate) use mirror::{
     MirrorArgs, MirrorBootstrapArgs, MirrorCommand, MirrorJoinArgs, MirrorListArgs, MirrorPublishArgs,

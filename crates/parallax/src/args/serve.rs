@@ -65,9 +65,22 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "TIME")]
     scan_every: Option<String>,
 
-    /// Serve channels on this message queue too, such as nats://127.0.0.1:4222
+    /// Serve channels on this message queue too, such as nats://127.0.0.1:4222,
+    /// tls://USER:PASSWORD@HOST:PORT (others see flags: better a variable or the file)
     #[arg(long, value_name = "URL")]
     bus: Option<String>,
+
+    /// Open the queue with this credentials file of NATS
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    bus_credentials: Option<String>,
+
+    /// Trust these authorities (PEM) for the queue's TLS, besides the system's
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    bus_ca: Option<String>,
+
+    /// Share peers, over the queue, with the hubs that know the secret in this file
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    hub_group: Option<String>,
 
     #[command(flatten)]
     look: LookArgs,
@@ -89,6 +102,9 @@ impl ServeArgs {
             (&settings::ROLES, &(!self.role.is_empty()).then(|| self.role.join(","))),
             (&settings::SCAN_EVERY, &self.scan_every),
             (&settings::BUS, &self.bus),
+            (&settings::BUS_CREDENTIALS, &self.bus_credentials),
+            (&settings::BUS_CA, &self.bus_ca),
+            (&settings::HUB_GROUP, &self.hub_group),
         ]);
         [own, self.look.flags()].concat()
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use parallax_client::{Attached, CallError, Called, Channel, Deadline, ServerUrl};
+use parallax_client::{Attached, CallError, Called, Channel, Deadline, QueueAccess, ServerUrl};
 use parallax_proto::channel::{OwnKey, Run};
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ use crate::{logs, output, progress};
 /// Runs the command.
 pub(crate) fn run(args: &CallArgs, config: Option<&Path>) -> Result<u8, Failure> {
     let url: ServerUrl = args.url.parse().map_err(Failure::usage)?;
+    let url = url.with_access(QueueAccess { credentials: args.bus_credentials.clone(), ca: args.bus_ca.clone() });
     let run = request(&args.request)?;
     let settings = settings(config, &args.flags())?;
     let key = own_key(args.key.as_deref(), &settings)?;

@@ -40,6 +40,7 @@ pub(crate) fn run(args: &CheckArgs, config: Option<&Path>) -> Result<u8, Failure
         if let Some(federated) = federated {
             federated.finish(&checker).await;
         }
+        checker.close().await;
         status
     })
 }

@@ -31,6 +31,7 @@ pub(crate) fn run(args: &ResolveArgs, config: Option<&Path>) -> Result<u8, Failu
         if let Some(federated) = federated {
             federated.finish(&checker).await;
         }
+        checker.close().await;
         Ok(check::status(report.verdict.decision))
     })
 }

@@ -25,6 +25,7 @@ pub(crate) fn run(args: &SshKnownHostsArgs, config: Option<&Path>) -> Result<u8,
         if let Some(federated) = federated {
             federated.finish(&checker).await;
         }
+        checker.close().await;
         status
     })
 }

@@ -11,7 +11,7 @@ use parallax_probe::AwsLc;
 
 use crate::failure::Failure;
 use crate::kept;
-use crate::own_keys::{check_mode, read};
+use crate::own_keys::{bytes, check_mode};
 
 /// Mailboxes of one user.
 const MOST: usize = 1000;
@@ -78,7 +78,7 @@ impl Directory {
     /// A file's content; `None` where it is not there.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         let file = self.file(name);
-        match read(&file) {
+        match bytes(&file) {
             Ok(content) => Ok(Some(content)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::usage(format!("{}: {}", file.display(), plainly(&error)))),

@@ -103,6 +103,14 @@ pub(crate) const ALLOW_PRIVATE: Key = key("serve.allow_private", "PARALLAX_ALLOW
 pub(crate) const ROLES: Key = key("serve.roles", "PARALLAX_ROLES", "--role", "");
 /// The message queue that channels are served on.
 pub(crate) const BUS: Key = key("serve.bus", "PARALLAX_BUS", "--bus", "no queue");
+/// The credentials that open it.
+pub(crate) const BUS_CREDENTIALS: Key =
+    key("serve.bus_credentials", "PARALLAX_BUS_CREDENTIALS", "--bus-credentials", "none, or those in the URL");
+/// The authorities that sign its certificate.
+pub(crate) const BUS_CA: Key = key("serve.bus_ca", "PARALLAX_BUS_CA", "--bus-ca", "those of the system");
+/// The secret of the hubs that share their peers.
+pub(crate) const HUB_GROUP: Key =
+    key("serve.hub_group", "PARALLAX_HUB_GROUP", "--hub-group", "this hub's peers are its own");
 /// How often a node looks at every service that it knows.
 pub(crate) const SCAN_EVERY: Key = key("serve.scan_every_secs", "PARALLAX_SCAN_EVERY", "--scan-every", "");
 
@@ -219,6 +227,9 @@ pub(crate) const ALL: &[&Key] = &[
     &ROLES,
     &SCAN_EVERY,
     &BUS,
+    &BUS_CREDENTIALS,
+    &BUS_CA,
+    &HUB_GROUP,
     &MIRROR_DAY,
     &MIRROR_QUIZZES,
     &MIRROR_CANDIDATE,

@@ -13,9 +13,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parallax_client::VantageUrl;
+use parallax_client::{QueueAccess, QueueUrl, VantageUrl};
 use parallax_core::Policy;
-use parallax_node::{ChannelSettings, MirrorSettings};
+use parallax_node::{BusSettings, ChannelSettings, MirrorSettings};
 use parallax_proto::channel::ServerSettings;
 use parallax_proto::mirror::Settings as Rules;
 
@@ -24,9 +24,10 @@ pub(crate) use duration::parse as parse_duration;
 pub(crate) use file::{File, domain_key};
 pub(crate) use janus::JanusChoices;
 pub(crate) use keys::{
-    ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, CONFIG_VARIABLE, DATA, DOMAIN, ID_JANUS, JANUS_SMTP_PASSWORD_VARIABLE, Key,
-    LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE, MIN_DURATION, MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY,
-    REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS, SCAN_EVERY, SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
+    ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, BUS_CA, BUS_CREDENTIALS, CONFIG_VARIABLE, DATA, DOMAIN, HUB_GROUP, ID_JANUS,
+    JANUS_SMTP_PASSWORD_VARIABLE, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE, MIN_DURATION, MIN_VIEWS,
+    MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS, SCAN_EVERY, SHELL_HISTORY, SOURCE,
+    TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
@@ -52,6 +53,8 @@ pub(crate) enum SettingsError {
     NotText { variable: &'static str },
     #[error("neither HOME nor {variable} names a directory; set one, or name the file with --config")]
     NoHome { variable: &'static str },
+    #[error("--hub-group (serve.hub_group) shares peers over a message queue: name that with --bus (serve.bus)")]
+    GroupWithoutBus,
     #[error("{flag} has no meaning under the policy {policy}; it belongs to {belongs}")]
     NotOfPolicy { flag: &'static str, policy: &'static str, belongs: &'static str },
 }
@@ -142,7 +145,7 @@ pub(crate) struct ServeSettings {
     /// How often it looks at every service that it knows; `None` never.
     pub(crate) scan_every: Option<Duration>,
     /// The message queue that channels are served on; `None` is none.
-    pub(crate) bus: Option<String>,
+    pub(crate) bus: Option<BusSettings>,
 }
 
 /// How a user's checks ask the federation.
@@ -289,8 +292,19 @@ fn resolve_serve(layers: &mut Layers<'_>, env: Environment<'_>) -> Result<ServeS
         allow_private: layers.pick(&keys::ALLOW_PRIVATE, false)?,
         roles: layers.pick(&keys::ROLES, Roles::default())?,
         scan_every: Some(layers.pick(&keys::SCAN_EVERY, Secs(Duration::ZERO))?.0).filter(|every| !every.is_zero()),
-        bus: layers.pick_optional(&keys::BUS)?.map(|Line(line)| line),
+        bus: resolve_bus(layers)?,
     })
+}
+
+fn resolve_bus(layers: &mut Layers<'_>) -> Result<Option<BusSettings>, SettingsError> {
+    let url: Option<QueueUrl> = layers.pick_optional(&keys::BUS)?;
+    let credentials: Option<PathBuf> = layers.pick_optional(&keys::BUS_CREDENTIALS)?;
+    let ca: Option<PathBuf> = layers.pick_optional(&keys::BUS_CA)?;
+    let group: Option<PathBuf> = layers.pick_optional(&keys::HUB_GROUP)?;
+    if url.is_none() && group.is_some() {
+        return Err(SettingsError::GroupWithoutBus);
+    }
+    Ok(url.map(|url| BusSettings { url, access: QueueAccess { credentials, ca }, group }))
 }
 
 /// Every time of the rules goes with the length of the day, unless it is named itself.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use parallax_client::VantageUrl;
+use parallax_client::{QueueUrl, VantageUrl};
 use parallax_core::{Policy, ServiceId, Share};
 use parallax_node::{BadRoute, Flow, MailRoute};
 use parallax_proto::{RIRS, is_region};
@@ -506,6 +506,17 @@ impl Value for Registry {
 
     fn write(&self) -> String {
         quote_toml(self.0)
+    }
+}
+
+/// A message queue. What is shown of it holds no credentials, so it is not written as it was read.
+impl Value for QueueUrl {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        text(raw, "nats://127.0.0.1:4222")?.parse().map_err(|error: parallax_client::BadQueueUrl| error.to_string())
+    }
+
+    fn write(&self) -> String {
+        quote_toml(&self.to_string())
     }
 }
 

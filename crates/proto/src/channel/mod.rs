@@ -29,7 +29,7 @@ pub use server::{
     PushFailed, Rate, Refusal, Registration, Reply, Server, ServerSettings, Why,
 };
 pub use status::{LONGEST_OBEYED, Status, Told};
-pub use talk::{Answer, BadTalk, Control, LONGEST_REQUEST_ID, RequestId, Run, Talk, Warning};
+pub use talk::{Answer, BadTalk, Control, LONGEST_REQUEST_ID, RequestId, Run, RunText, Talk, Warning};
 pub use wire::BadForm;
 
 /// The largest message, as it travels.

@@ -74,6 +74,37 @@ impl Run {
     }
 }
 
+/// A [`Run`] as it is sent: written once, and not taken apart again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunText(String);
+
+impl RunText {
+    /// A message under its `type`; `None` when it is no JSON object.
+    pub fn of(kind: &'static str, message: &impl serde::Serialize) -> Option<Self> {
+        let mut text = format!("{{\"type\":{}", Value::from(kind)).into_bytes();
+        let start = text.len();
+        serde_json::to_writer(&mut text, message).ok()?;
+        // The object's own brace becomes the comma behind the type, or nothing where it is empty.
+        match text.get(start..)? {
+            [b'{', b'}'] => drop(text.remove(start)),
+            [b'{', ..] => *text.get_mut(start)? = b',',
+            _ => return None,
+        }
+        String::from_utf8(text).ok().map(Self)
+    }
+
+    pub(super) fn write(&self, request_id: Option<&RequestId>) -> Vec<u8> {
+        run_text(request_id, &self.0)
+    }
+}
+
+fn run_text(request_id: Option<&RequestId>, run: &str) -> Vec<u8> {
+    match request_id {
+        Some(id) => format!("{{\"request_id\":{},\"run\":{run}}}", Value::from(id.as_str())).into_bytes(),
+        None => format!("{{\"run\":{run}}}").into_bytes(),
+    }
+}
+
 /// What keeps a channel going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
@@ -131,11 +162,7 @@ impl Talk {
     }
 
     pub(super) fn write(request_id: Option<&RequestId>, run: &Run) -> Vec<u8> {
-        let text = match request_id {
-            Some(id) => json!({ "request_id": id.as_str(), "run": run.value() }),
-            None => json!({ "run": run.value() }),
-        };
-        text.to_string().into_bytes()
+        run_text(request_id, &run.value().to_string())
     }
 }
 

@@ -44,6 +44,13 @@ impl Bucket {
         let missing = (1.0 - self.left) * 60.0 / f64::from(rate.rate.max(1));
         Err(Duration::from_secs_f64(missing.clamp(0.001, 60.0)))
     }
+
+    /// What was taken elsewhere, from what all share. It may go below nothing, as much as there can be at once: what two
+    /// took at the same moment is paid back.
+    fn spend(&mut self, rate: PerMinute, count: u32, now: Timestamp) {
+        self.fill(rate, now);
+        self.left = (self.left - f64::from(count)).max(-f64::from(rate.burst));
+    }
 }
 
 /// So many looks a minute: what a peer offers, counted as the hub counts it.
@@ -95,6 +102,17 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
         taken
     }
 
+    /// So many were taken elsewhere.
+    pub(super) fn spend(&mut self, key: &K, count: u32, now: Timestamp) {
+        if !self.buckets.contains_key(key) && self.buckets.len() >= MOST_KEYS {
+            self.forget_those_at_rest(now);
+        }
+        if self.buckets.contains_key(key) || self.buckets.len() < MOST_KEYS {
+            let bucket = self.buckets.entry(key.clone()).or_insert_with(|| Bucket::full(self.rate, now));
+            bucket.spend(self.rate, count, now);
+        }
+    }
+
     /// Whether one could be taken.
     pub(super) fn has_one(&mut self, key: &K, now: Timestamp) -> bool {
         let rate = self.rate;
@@ -135,6 +153,15 @@ mod tests {
         assert!((0..3).all(|_| buckets.take(&1, NOW).is_ok()));
         let earlier = NOW.minus(Duration::from_secs(3600));
         assert!(buckets.take(&1, earlier).is_err() && buckets.take(&1, NOW).is_err());
+    }
+
+    #[test]
+    fn what_was_spent_elsewhere_is_paid_back_up_to_one_burst() {
+        let mut buckets = Buckets::new(RATE);
+        buckets.spend(&1, 2, NOW);
+        assert!(buckets.take(&1, NOW).is_ok() && buckets.take(&1, NOW).is_err());
+        buckets.spend(&1, 1_000_000, NOW);
+        assert_eq!(buckets.take(&1, NOW), Err(Duration::from_secs(4)), "three below nothing, and one more");
     }
 
     #[test]

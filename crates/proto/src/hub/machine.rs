@@ -3,6 +3,7 @@
 
 mod looks;
 mod peers;
+mod siblings;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -13,10 +14,12 @@ use std::time::Duration;
 use parallax_core::{ServiceId, Suite, Timestamp, VantageId};
 use rand_core::Rng;
 
+use self::siblings::Siblings;
 use super::asks::{Asking, Edge, Question, Row, Sighted};
 use super::budget::Buckets;
 use super::pool::{Pool, Slot};
 use super::settings::HubSettings;
+use super::siblings::Word;
 use super::wire::{Answer, Attach, Counts, Ended, Look, LookId, PeerSpki};
 use crate::signed::Signed;
 
@@ -95,6 +98,13 @@ pub enum Action {
         /// Why.
         why: Detached,
     },
+    /// Tell this to a sibling, or to all of them.
+    Tell {
+        /// To whom.
+        to: Option<VantageId>,
+        /// What.
+        word: Box<Word>,
+    },
 }
 
 /// Why a connection is no peer's any more.
@@ -102,7 +112,7 @@ pub enum Action {
 pub enum Detached {
     /// It was silent for too long.
     Silent,
-    /// The same key attached anew.
+    /// The same key attached anew, here or at a sibling.
     Replaced,
     /// The hub stops.
     Stopping,
@@ -156,6 +166,8 @@ pub struct Stats {
     pub malformed: u64,
     /// Peers that were detached because they were silent.
     pub silent: u64,
+    /// Looks that peers of this hub were asked for by siblings.
+    pub lent: u64,
 }
 
 /// A look that a reply is hoped for.
@@ -165,6 +177,8 @@ struct Hoped {
     slot: Slot,
     peer: VantageId,
     network: IpAddr,
+    /// The sibling that the look went to.
+    there: Option<VantageId>,
     replaced: bool,
 }
 
@@ -187,6 +201,7 @@ pub struct Hub {
     /// Looks to be replaced, and those to be given up, the earliest first.
     impatience: VecDeque<(Timestamp, LookId)>,
     despair: VecDeque<(Timestamp, LookId)>,
+    siblings: Siblings,
     actions: Vec<Action>,
     stats: Stats,
 }
@@ -211,6 +226,7 @@ impl Hub {
             heartbeats: BinaryHeap::new(),
             impatience: VecDeque::new(),
             despair: VecDeque::new(),
+            siblings: Siblings::default(),
             actions: Vec::new(),
             stats: Stats::default(),
             settings,
@@ -231,6 +247,7 @@ impl Hub {
             return Err(Refused::TooMany(Duration::from_secs(1)));
         }
         self.asks_each.take(&asking.asker, now).map_err(Refused::TooMany)?;
+        self.siblings.spent_ask(asking.asker, now);
         let id = AskId(self.next_ask);
         self.next_ask += 1;
         *self.asks_of.entry(asking.asker).or_default() += 1;
@@ -324,12 +341,15 @@ impl Hub {
                 self.asks_of.remove(&question.asker);
             }
         }
+        let mut there: HashMap<VantageId, Vec<LookId>> = HashMap::new();
         for look in std::mem::take(&mut question.looks) {
             question.counts.failed += 1;
             if let Some(hoped) = self.hoped.remove(&look) {
+                hoped.there.into_iter().for_each(|sibling| there.entry(sibling).or_default().push(look));
                 self.pool.peer_mut(hoped.slot).into_iter().for_each(|peer| peer.under_way.retain(|one| *one != look));
             }
         }
+        self.forget_there(there);
         Some(question)
     }
 
@@ -347,6 +367,7 @@ impl Hub {
         }
         self.replace_the_slow(now, rng);
         self.see_to_the_silent(now, rng);
+        self.see_to_siblings(now, rng);
     }
 
     /// When [`Hub::tick`] is to be called at the latest.
@@ -354,7 +375,7 @@ impl Hub {
         let looks = [self.impatience.front(), self.despair.front()].into_iter().flatten().map(|(due, _)| *due);
         let heartbeat = self.heartbeats.peek().map(|Reverse((due, ..))| *due);
         let deadline = self.deadlines.peek().map(|Reverse((due, _))| *due);
-        looks.chain(heartbeat).chain(deadline).min()
+        looks.chain(heartbeat).chain(deadline).chain(self.siblings.deadline()).min()
     }
 
     /// Ends every question and detaches every peer.
@@ -363,6 +384,7 @@ impl Hub {
         open.into_iter().for_each(|id| self.end(id, Ended::Stopping));
         let stopping = |connection| Action::Detach { connection, why: Detached::Stopping };
         self.actions.extend(self.pool.connections().map(stopping));
+        self.leave_siblings();
     }
 
     /// What is to be done, in order. To be called after every other call.
@@ -370,9 +392,9 @@ impl Hub {
         std::mem::take(&mut self.actions)
     }
 
-    /// Peers that are attached.
+    /// Peers that are attached at this hub.
     pub fn peers(&self) -> usize {
-        self.pool.len()
+        self.pool.here()
     }
 
     /// Questions under way.

@@ -25,15 +25,46 @@ const MOST_TRIED: usize = 64;
 /// Where a peer lies in the pool.
 pub(super) type Slot = usize;
 
+/// Where a peer is attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// At this hub.
+    Here(ConnectionId),
+    /// At a sibling.
+    There(VantageId),
+}
+
+impl Way {
+    /// Its connection, where it is here.
+    pub(super) fn here(self) -> Option<ConnectionId> {
+        match self {
+            Way::Here(connection) => Some(connection),
+            Way::There(_) => None,
+        }
+    }
+
+    /// The sibling that has it.
+    pub(super) fn there(self) -> Option<VantageId> {
+        match self {
+            Way::Here(_) => None,
+            Way::There(sibling) => Some(sibling),
+        }
+    }
+}
+
 /// An attached peer.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) id: VantageId,
     pub(super) spki: Arc<[u8]>,
     pub(super) network: IpAddr,
-    pub(super) connection: ConnectionId,
+    pub(super) way: Way,
+    /// When it came there: of two hubs that say they have it, the one with the later moment does.
+    pub(super) since: u64,
     pub(super) heard_at: Timestamp,
     pub(super) pinged_at: Option<Timestamp>,
+    /// When it is seen to next.
+    pub(super) beats_at: Timestamp,
     pub(super) rate: PerMinute,
     pub(super) looks: Bucket,
     pub(super) under_way: Vec<LookId>,
@@ -52,7 +83,8 @@ pub(super) struct NewPeer {
     pub(super) id: VantageId,
     pub(super) spki: Arc<[u8]>,
     pub(super) network: IpAddr,
-    pub(super) connection: ConnectionId,
+    pub(super) way: Way,
+    pub(super) since: u64,
     pub(super) rate: PerMinute,
 }
 
@@ -100,8 +132,14 @@ impl Pool {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.by_id.len()
+    /// Peers that are attached at this hub.
+    pub(super) fn here(&self) -> usize {
+        self.by_connection.len()
+    }
+
+    /// Peers that are attached at siblings.
+    pub(super) fn there(&self) -> usize {
+        self.by_id.len() - self.by_connection.len()
     }
 
     /// How many are attached from a network; 0 where networks do not count.
@@ -126,6 +164,10 @@ impl Pool {
         self.by_connection.get(&connection).copied()
     }
 
+    pub(super) fn all(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.iter().flatten()
+    }
+
     pub(super) fn connections(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         self.by_connection.keys().copied()
     }
@@ -137,15 +179,19 @@ impl Pool {
             self.peers.len() - 1
         });
         self.by_id.insert(new.id, slot);
-        self.by_connection.insert(new.connection, slot);
+        if let Way::Here(connection) = new.way {
+            self.by_connection.insert(connection, slot);
+        }
         let group = self.join(self.key_of(new.id, new.network), slot);
         let peer = Peer {
             id: new.id,
             spki: new.spki,
             network: new.network,
-            connection: new.connection,
+            way: new.way,
+            since: new.since,
             heard_at: now,
             pinged_at: None,
+            beats_at: now,
             rate: new.rate,
             looks: Bucket::full(new.rate, now),
             under_way: Vec::new(),
@@ -157,12 +203,16 @@ impl Pool {
         slot
     }
 
-    /// The same peer over another connection; returns the old one.
-    pub(super) fn moved(&mut self, slot: Slot, connection: ConnectionId) -> Option<ConnectionId> {
+    /// The same peer by another way; returns the old one.
+    pub(super) fn moved(&mut self, slot: Slot, way: Way) -> Option<Way> {
         let peer = self.peers.get_mut(slot)?.as_mut()?;
-        let old = std::mem::replace(&mut peer.connection, connection);
-        self.by_connection.remove(&old);
-        self.by_connection.insert(connection, slot);
+        let old = std::mem::replace(&mut peer.way, way);
+        if let Way::Here(connection) = old {
+            self.by_connection.remove(&connection);
+        }
+        if let Way::Here(connection) = way {
+            self.by_connection.insert(connection, slot);
+        }
         Some(old)
     }
 
@@ -170,7 +220,9 @@ impl Pool {
         let peer = self.peers.get_mut(slot)?.take()?;
         self.free.push(slot);
         self.by_id.remove(&peer.id);
-        self.by_connection.remove(&peer.connection);
+        if let Way::Here(connection) = peer.way {
+            self.by_connection.remove(&connection);
+        }
         self.leave(self.key_of(peer.id, peer.network), peer.group, slot);
         Some(peer)
     }
@@ -268,7 +320,8 @@ mod tests {
             id: VantageId::from_bytes(id),
             spki: Arc::from([].as_slice()),
             network: IpAddr::from([192, 0, network, 0]),
-            connection: ConnectionId(seed.into()),
+            way: Way::Here(ConnectionId(seed.into())),
+            since: 0,
             rate: PerMinute { rate: 60, burst: 60 },
         }
     }
@@ -282,7 +335,7 @@ mod tests {
             seats += group.seats.len();
         }
         assert_eq!(seats, pool.seats.len());
-        assert_eq!(pool.by_id.len(), pool.by_connection.len());
+        assert_eq!((pool.here(), pool.there()), (pool.by_id.len(), 0));
         assert_eq!(pool.by_id.len(), pool.peers.iter().flatten().count());
     }
 

@@ -3,6 +3,7 @@
 mod failures;
 mod properties;
 mod rules;
+mod siblings;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -75,6 +76,7 @@ struct World {
     ends: Vec<(AskId, Counts, Ended)>,
     pings: Vec<ConnectionId>,
     detached: Vec<(ConnectionId, Detached)>,
+    told: Vec<(Option<VantageId>, Word)>,
 }
 
 impl World {
@@ -91,6 +93,7 @@ impl World {
             ends: Vec::new(),
             pings: Vec::new(),
             detached: Vec::new(),
+            told: Vec::new(),
         }
     }
 
@@ -177,6 +180,7 @@ impl World {
                 self.connections.remove(&connection);
                 self.detached.push((connection, why));
             }
+            Action::Tell { to, word } => self.told.push((to, *word)),
         }
     }
 

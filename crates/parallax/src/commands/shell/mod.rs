@@ -42,6 +42,7 @@ pub(crate) fn run(args: &ShellArgs, config: Option<&Path>) -> Result<u8, Failure
         if let Some(federated) = federated {
             federated.finish(&checker).await;
         }
+        checker.close().await;
         ended
     })
 }

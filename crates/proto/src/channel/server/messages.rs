@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use parallax_core::{KeyId, Timestamp};
 use serde_json::{Value, json};
 
-use super::super::talk::{Answer, Control, RequestId, Run, Talk};
+use super::super::talk::{Answer, Control, RequestId, Run, RunText, Talk};
 use super::super::wire::{self, BadForm};
 use super::super::{ChannelId, LARGEST_MESSAGE};
 use super::answers::Standing;
@@ -275,6 +275,17 @@ impl Server {
         self.say(channel, &Talk::write(request_id, run), now)
     }
 
+    /// The same with what was written already.
+    pub fn push_text(
+        &mut self,
+        channel: ChannelId,
+        request_id: Option<&RequestId>,
+        run: &RunText,
+        now: Timestamp,
+    ) -> Result<(Connection, Vec<u8>), PushFailed> {
+        self.say(channel, &run.write(request_id), now)
+    }
+
     /// Control, unasked.
     pub fn push_control(
         &mut self,
@@ -298,12 +309,7 @@ impl Server {
             return Err(PushFailed::TooLarge);
         }
         let push = room.seal_push(plaintext).ok_or(PushFailed::NoChannel)?;
-        let message = json!({
-            "source": room.source,
-            "channel": channel.to_string(),
-            "push": wire::encode(&push),
-        });
-        Ok((connection, message.to_string().into_bytes()))
+        Ok((connection, envelope(room, channel, "push", &push)))
     }
 }
 
@@ -313,12 +319,22 @@ const fn largest_plaintext() -> usize {
 }
 
 fn answer_message(room: &Room, channel: ChannelId, response: &[u8]) -> Vec<u8> {
-    let message = json!({
-        "source": room.source,
-        "channel": channel.to_string(),
-        "response": wire::encode(response),
-    });
-    message.to_string().into_bytes()
+    envelope(room, channel, "response", response)
+}
+
+/// Written in one go: what is sealed is the most of it.
+fn envelope(room: &Room, channel: ChannelId, name: &str, sealed: &[u8]) -> Vec<u8> {
+    let mut text = String::with_capacity(sealed.len() / 3 * 4 + room.source.len() + 128);
+    text.push_str("{\"channel\":\"");
+    wire::encode_to(channel.as_bytes(), &mut text);
+    text.push_str("\",\"");
+    text.push_str(name);
+    text.push_str("\":\"");
+    wire::encode_to(sealed, &mut text);
+    text.push_str("\",\"source\":");
+    text.push_str(&Value::from(room.source.as_str()).to_string());
+    text.push('}');
+    text.into_bytes()
 }
 
 fn not_kept(room: &Room, request_id: &RequestId, now: Timestamp) -> Vec<u8> {

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::{Action, AskId, ConnectionId, Hoped, Hub, Refused, network_of};
 use crate::hub::asks::{Row, Sighted};
 use crate::hub::peer_view::LARGEST_PEER_VIEW;
-use crate::hub::pool::{Peer, Slot};
+use crate::hub::pool::{Peer, Slot, Way};
+use crate::hub::siblings::Word;
 use crate::hub::wire::{Ended, Look, LookId, Nonce, PeerSpki, Seen};
 use crate::signed::Signed;
 
@@ -104,9 +105,11 @@ impl Hub {
         // Whether there is one was asked before; what is taken now is counted.
         let _ = peer.looks.take(peer.rate, now);
         let _ = self.looks_a_service.take(&question.ask.service, now);
-        if let Some(network) = question.target.map(network_of) {
+        let target = question.target.map(network_of);
+        if let Some(network) = target {
             let _ = self.looks_a_network.take(&network, now);
         }
+        self.siblings.spent_look(&question.ask.service, target, now);
         let mut look_id = LookId([0; 16]);
         rng.fill_bytes(&mut look_id.0);
         let patience = self.settings.patience;
@@ -121,11 +124,17 @@ impl Hub {
         question.looks.insert(look_id);
         question.counts.asked += 1;
         peer.under_way.push(look_id);
-        let hoped = Hoped { ask: id, slot, peer: peer.id, network: peer.network, replaced: false };
+        let (peer_id, way, network) = (peer.id, peer.way, peer.network);
+        let hoped = Hoped { ask: id, slot, peer: peer_id, network, there: way.there(), replaced: false };
         self.hoped.insert(look_id, hoped);
         self.impatience.push_back((now.plus(patience), look_id));
         self.stats.looks += 1;
-        self.actions.push(Action::Look { connection: peer.connection, look });
+        self.actions.push(match way {
+            Way::Here(connection) => Action::Look { connection, look },
+            Way::There(sibling) => {
+                Action::Tell { to: Some(sibling), word: Box::new(Word::Look { peer: peer_id, look }) }
+            }
+        });
     }
 
     /// A peer's reply. Which service and nonce it must be about is known from the question, not from the reply.
@@ -140,11 +149,13 @@ impl Hub {
         self.heard(connection, now);
         let peer = self.pool.peer_mut(slot).ok_or(Refused::NotAttached)?;
         let (id, spki) = (peer.id, Arc::clone(&peer.spki));
-        if self.hoped.get(&seen.look_id).is_none_or(|hoped| hoped.peer != id) {
-            self.stats.unasked += 1;
-            return Err(Refused::Unasked);
-        }
         peer.under_way.retain(|look| *look != seen.look_id);
+        if self.hoped.get(&seen.look_id).is_none_or(|hoped| hoped.peer != id) {
+            return self.seen_for_sibling(id, &seen).unwrap_or_else(|| {
+                self.stats.unasked += 1;
+                Err(Refused::Unasked)
+            });
+        }
         let Some(view) = seen.view else {
             self.look_failed(seen.look_id, now, rng);
             return Ok(());
@@ -166,7 +177,7 @@ impl Hub {
     }
 
     /// Passes a view on, and remembers it.
-    fn looked(
+    pub(super) fn looked(
         &mut self,
         look: LookId,
         (spki, service, valid_until): (Arc<[u8]>, ServiceId, Timestamp),
@@ -229,7 +240,12 @@ impl Hub {
 }
 
 /// Until when a view counts, if it answers this look of this peer.
-fn valid_until(view: &Signed, peer: VantageId, service: &ServiceId, nonce: Nonce) -> Result<Timestamp, &'static str> {
+pub(super) fn valid_until(
+    view: &Signed,
+    peer: VantageId,
+    service: &ServiceId,
+    nonce: Nonce,
+) -> Result<Timestamp, &'static str> {
     if view.body.len() > LARGEST_PEER_VIEW {
         return Err("it is larger than 32 KiB");
     }

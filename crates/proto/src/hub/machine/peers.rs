@@ -6,7 +6,7 @@ use parallax_core::Timestamp;
 use rand_core::Rng;
 
 use super::{Action, Attaching, ConnectionId, Detached, Hub, Refused, network_of};
-use crate::hub::pool::{NewPeer, Slot};
+use crate::hub::pool::{NewPeer, Slot, Way};
 use crate::hub::settings::PerMinute;
 
 impl Hub {
@@ -20,20 +20,33 @@ impl Hub {
             return Err(Refused::OtherKey);
         }
         let rate = attach.looks_per_minute.min(self.settings.looks_each);
-        let new = NewPeer { id: peer, spki, network, connection, rate: PerMinute { rate, burst: rate } };
+        // Later than wherever it was before, whatever the clocks of other hubs say.
+        let before = known.and_then(|slot| self.pool.peer(slot)).map_or(0, |peer| peer.since.saturating_add(1));
+        let since = u64::try_from(now.unix_ms()).unwrap_or_default().max(before);
+        let (way, rate) = (Way::Here(connection), PerMinute { rate, burst: rate });
+        let new = NewPeer { id: peer, spki, network, way, since, rate };
         match known {
-            Some(slot) => self.attach_again(slot, new, now),
+            Some(slot) => self.attach_again(slot, new, connection, now)?,
             None => {
                 self.has_place(&new)?;
                 let slot = self.pool.insert(new, now);
-                self.heartbeats.push(Reverse((now.plus(self.settings.ping_after), slot, peer)));
-                Ok(())
+                self.beats(slot, now);
             }
+        }
+        self.siblings.changed(peer, now);
+        Ok(())
+    }
+
+    fn beats(&mut self, slot: Slot, now: Timestamp) {
+        let due = now.plus(self.settings.ping_after);
+        if let Some(peer) = self.pool.peer_mut(slot) {
+            peer.beats_at = due;
+            self.heartbeats.push(Reverse((due, slot, peer.id)));
         }
     }
 
     fn has_place(&self, new: &NewPeer) -> Result<(), Refused> {
-        if self.pool.len() >= self.settings.peers {
+        if self.pool.here() >= self.settings.peers {
             return Err(Refused::Full);
         }
         if self.pool.of_network(new.network) >= self.settings.peers_a_network {
@@ -42,10 +55,20 @@ impl Hub {
         Ok(())
     }
 
-    /// What it was asked for stays asked, and what it has spent of its looks stays spent.
-    fn attach_again(&mut self, slot: Slot, new: NewPeer, now: Timestamp) -> Result<(), Refused> {
-        let (connection, rate) = (new.connection, new.rate);
-        let moved_network = self.pool.peer(slot).is_some_and(|peer| peer.network != new.network);
+    /// What it was asked for stays asked, and what it has spent of its looks stays spent, at this hub or at a sibling.
+    fn attach_again(
+        &mut self,
+        slot: Slot,
+        new: NewPeer,
+        connection: ConnectionId,
+        now: Timestamp,
+    ) -> Result<(), Refused> {
+        let rate = new.rate;
+        let Some(before) = self.pool.peer(slot) else { return Err(Refused::NotAttached) };
+        let (moved_network, was_there) = (before.network != new.network, before.way.there().is_some());
+        if was_there && self.pool.here() >= self.settings.peers {
+            return Err(Refused::Full);
+        }
         if moved_network && self.pool.of_network(new.network) >= self.settings.peers_a_network {
             return Err(Refused::NetworkFull);
         }
@@ -58,14 +81,20 @@ impl Hub {
             self.pool.peer_mut(again).into_iter().for_each(|place| {
                 place.looks = peer.looks;
                 place.under_way.clone_from(&peer.under_way);
+                place.beats_at = peer.beats_at;
             });
-            Some(peer.connection)
+            Some(peer.way)
         } else {
-            self.pool.moved(slot, connection)
+            let since = new.since;
+            self.pool.peer_mut(slot).into_iter().for_each(|peer| peer.since = since);
+            self.pool.moved(slot, Way::Here(connection))
         };
         self.pool.peer_mut(slot).into_iter().for_each(|peer| peer.rate = rate);
         self.heard(connection, now);
-        if let Some(old) = old.filter(|old| *old != connection) {
+        if was_there {
+            self.beats(slot, now);
+        }
+        if let Some(old) = old.and_then(Way::here).filter(|old| *old != connection) {
             self.actions.push(Action::Detach { connection: old, why: Detached::Replaced });
         }
         Ok(())
@@ -87,22 +116,27 @@ impl Hub {
         }
     }
 
-    fn detach(&mut self, slot: Slot, now: Timestamp, rng: &mut dyn Rng) {
+    pub(super) fn detach(&mut self, slot: Slot, now: Timestamp, rng: &mut dyn Rng) {
         let Some(peer) = self.pool.remove(slot) else { return };
+        self.siblings.changed(peer.id, now);
         for look in peer.under_way {
-            self.look_failed(look, now, rng);
+            self.one_failed(look, now, rng);
         }
     }
 
     /// Pings those that were idle for a while, and detaches those that are silent.
     pub(super) fn see_to_the_silent(&mut self, now: Timestamp, rng: &mut dyn Rng) {
         let (ping_after, silent_after) = (self.settings.ping_after, self.settings.silent_after);
-        while let Some(Reverse((_, slot, id))) =
+        while let Some(Reverse((due, slot, id))) =
             self.heartbeats.peek().copied().filter(|Reverse((due, ..))| *due <= now)
         {
             self.heartbeats.pop();
-            let Some(peer) = self.pool.peer_mut(slot).filter(|peer| peer.id == id) else { continue };
-            let (connection, idle) = (peer.connection, now.since(peer.heard_at));
+            let Some(peer) = self.pool.peer_mut(slot).filter(|peer| peer.id == id && peer.beats_at == due) else {
+                continue;
+            };
+            // Of the peers of a sibling that sibling sees to.
+            let Some(connection) = peer.way.here() else { continue };
+            let idle = now.since(peer.heard_at);
             if idle >= silent_after {
                 self.stats.silent += 1;
                 self.actions.push(Action::Detach { connection, why: Detached::Silent });
@@ -118,6 +152,7 @@ impl Hub {
                 // Not only when it would be too late: a pong may come meanwhile, and silence begin anew.
                 next = now.plus(ping_after).min(peer.heard_at.plus(silent_after));
             }
+            peer.beats_at = next;
             self.heartbeats.push(Reverse((next, slot, id)));
         }
     }
