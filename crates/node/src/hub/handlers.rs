@@ -57,9 +57,8 @@ impl Handler for OnMessage {
 
     fn at_once(&self, caller: &Caller, run: Run) -> Result<Result<Value, Value>, Run> {
         match self.message {
-            Message::Attach => Ok(self.role.attach(caller, run)),
             Message::Seen => Ok(self.role.seen(caller, run)),
-            Message::Ask => Err(run),
+            Message::Attach | Message::Ask => Err(run),
         }
     }
 }
