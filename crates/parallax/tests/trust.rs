@@ -216,7 +216,7 @@ fn killed(mut world: World) {
     world.node.signal("KILL");
     world.node.wait();
     let store = rusqlite::Connection::open(world.at_home.path().join("data/parallax.sqlite")).unwrap();
-    let damaged = "UPDATE records SET content = X'00' WHERE namespace = 'trust' AND key = '0000000001'";
+    let damaged = "UPDATE records SET bytes = X'00' WHERE namespace = 'trust' AND key = '0000000001'";
     assert_eq!(store.execute(damaged, []).unwrap(), 1);
     drop(store);
     let log = world.at_home.path().join("log");
