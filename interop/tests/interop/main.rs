@@ -11,6 +11,7 @@
 )]
 
 mod api;
+mod browser;
 mod ct;
 mod hostile;
 mod lifecycle;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::multipart::Multipart;
+use axum::body::Bytes;
+use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -101,23 +102,33 @@ pub(super) async fn import(State(helper): Shared, Form(form): Form<Imported>) ->
 }
 
 /// Takes a certificate from a file.
-pub(super) async fn upload(State(helper): Shared, mut form: Multipart) -> Response {
-    let (mut known, mut file) = (false, None);
-    while let Ok(Some(field)) = form.next_field().await {
-        match field.name() {
-            Some("token") => known = field.text().await.is_ok_and(|token| helper.knows(&token)),
-            Some("file") => file = field.bytes().await.ok(),
-            _ => {}
-        }
-    }
-    if !known {
+pub(super) async fn upload(State(helper): Shared, form: Multipart) -> Response {
+    let Ok((token, file)) = read_upload(form).await else {
+        return pages::failed(
+            "the file can't be read, or is larger than 64 KiB; choose the one that came with the mail",
+        );
+    };
+    if !token.is_some_and(|token| helper.knows(&token)) {
         return stale();
     }
     let Some(pem) = file.filter(|pem| !pem.is_empty()) else {
-        return pages::failed("no file came, or it is larger than 64 KiB; choose the one that came with the mail");
+        return pages::failed("no file came; choose the one that came with the mail");
     };
     let _one = helper.one.lock().await;
     done(helper.ours.import(&pem).await)
+}
+
+/// The token and the file of a form.
+async fn read_upload(mut form: Multipart) -> Result<(Option<String>, Option<Bytes>), MultipartError> {
+    let (mut token, mut file) = (None, None);
+    while let Some(field) = form.next_field().await? {
+        match field.name() {
+            Some("token") => token = Some(field.text().await?),
+            Some("file") => file = Some(field.bytes().await?),
+            _ => {}
+        }
+    }
+    Ok((token, file))
 }
 
 /// There is no such page.

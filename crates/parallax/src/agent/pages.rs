@@ -146,7 +146,7 @@ pub(super) fn order(token: &Token, order: &PendingOrder, proof: &str) -> Respons
     let facts = facts(&[
         ("Address", order.mailbox.as_str()),
         ("Asked", &format!("{}, {} ago", minute(order.placed_at), length(now().since(order.placed_at)))),
-        ("Of", &order.janus.authority()),
+        ("Certified by", &order.janus.authority()),
     ]);
     let phrase = filled(
         "<p>The mail must show this phrase:</p>\n<p class=\"phrase\"><strong>{}</strong></p>\n",

@@ -629,11 +629,15 @@ mod tests {
 
     #[test]
     fn what_a_node_is() {
-        assert_eq!(read("hub"), Ok(Roles { hub: true }));
-        assert_eq!(read("notary,hub, mirror"), Ok(Roles { hub: true }));
-        assert_eq!(Roles::read(&Raw::List(vec![])), Ok(Roles { hub: false }));
-        assert_eq!(Roles { hub: true }.write().parse::<toml::Value>().unwrap().as_array().unwrap().len(), 1);
-        assert!(read::<Roles>("peer").unwrap_err().contains("the roles are hub, mirror and notary"));
+        assert_eq!(read("hub"), Ok(Roles { hub: true, janus: false }));
+        assert_eq!(read("notary,hub, mirror"), Ok(Roles { hub: true, janus: false }));
+        assert_eq!(read("hub,janus"), Ok(Roles { hub: true, janus: true }));
+        assert_eq!(Roles::read(&Raw::List(vec![])), Ok(Roles::default()));
+        assert_eq!(
+            Roles { hub: true, janus: false }.write().parse::<toml::Value>().unwrap().as_array().unwrap().len(),
+            1
+        );
+        assert!(read::<Roles>("peer").unwrap_err().contains("the roles are hub, janus, mirror and notary"));
         assert!(read::<Roles>("").is_err() && Roles::read(&Raw::List(vec![Raw::List(vec![])])).is_err());
     }
 

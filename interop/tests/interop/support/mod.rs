@@ -1,6 +1,7 @@
 //! The programs, and what they are given.
 
 mod binary;
+mod browser;
 mod curl;
 mod dns;
 mod nginx;
@@ -13,6 +14,7 @@ mod user;
 
 use std::path::PathBuf;
 
+pub(crate) use browser::Browser;
 pub(crate) use curl::{Answer, curl};
 pub(crate) use nginx::Nginx;
 pub(crate) use node::Node;
