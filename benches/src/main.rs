@@ -10,6 +10,7 @@ mod check;
 mod command;
 mod decide;
 mod hub;
+mod janus;
 mod legacy;
 mod look;
 mod measure;
@@ -33,8 +34,9 @@ fn main() -> ExitCode {
         _ => {}
     }
     let wanted = |name: &str| arguments.is_empty() || arguments.iter().any(|argument| argument == name);
-    let known =
-        ["decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "hub", "million", "trust"];
+    let known = [
+        "decide", "look", "views", "legacy", "check", "mirrors", "scan", "channels", "hub", "million", "trust", "janus",
+    ];
     if let Some(unknown) = arguments.iter().find(|argument| !known.contains(&argument.as_str())) {
         println!("\"{unknown}\" is not measured here; choose from {}, or name none for all", known.join(", "));
         return ExitCode::from(2);
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         ("hub", hub::run),
         ("million", million::run),
         ("trust", trust::run),
+        ("janus", janus::run),
     ] {
         if wanted(name) {
             measure();

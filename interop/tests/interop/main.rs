@@ -14,6 +14,7 @@ mod api;
 mod browser;
 mod ct;
 mod hostile;
+mod janus;
 mod lifecycle;
 mod panorama;
 mod readme;

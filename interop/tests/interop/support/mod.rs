@@ -18,10 +18,10 @@ pub(crate) use browser::Browser;
 pub(crate) use curl::{Answer, curl};
 pub(crate) use nginx::Nginx;
 pub(crate) use node::Node;
-pub(crate) use openssl::{Keeper, Server, openssl, openssl_fails, openssl_with_input, sha256};
+pub(crate) use openssl::{Keeper, Server, openssl, openssl_fails, openssl_with_input, sha256, sha256_bytes};
 pub(crate) use ports::free_port;
 pub(crate) use process::{PATIENCE, Run, Running, signal};
-pub(crate) use services::{dovecot, is_root, postfix, postgres, postgres_programs, slapd};
+pub(crate) use services::{dovecot, is_root, mailing_postfix, postfix, postgres, postgres_programs, slapd};
 pub(crate) use user::User;
 
 /// Where a program is, if it is on this machine.

@@ -38,6 +38,11 @@ pub(crate) fn sha256(bytes: &[u8]) -> String {
     String::from_utf8(line).unwrap().split(' ').next().unwrap().to_owned()
 }
 
+/// The same as it is.
+pub(crate) fn sha256_bytes(bytes: &[u8]) -> Vec<u8> {
+    openssl_with_input(&["dgst", "-sha256", "-binary"], bytes)
+}
+
 /// Keys and certificates in a directory of their own.
 pub(crate) struct Keeper(tempfile::TempDir);
 

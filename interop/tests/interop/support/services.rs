@@ -72,13 +72,17 @@ pub(crate) fn postfix(pem: &str, more: &str) -> Service {
         std::fs::write(&main, postfix_main(place, pem, more)).unwrap();
         std::fs::write(&master, postfix_master(offers, clear)).unwrap();
         run(Command::new(find("postfix").unwrap()).arg("-c").arg(place).arg("check"));
-        let daemons =
-            Command::new(find("postconf").unwrap()).arg("-c").arg(place).args(["-h", "daemon_directory"]).output();
-        let daemons = String::from_utf8(daemons.unwrap().stdout).unwrap();
-        let mut command = Command::new(Path::new(daemons.trim()).join("master"));
-        command.arg("-c").arg(place).arg("-s");
-        command
+        postfix_command(place)
     })
+}
+
+fn postfix_command(place: &Path) -> Command {
+    let daemons =
+        Command::new(find("postconf").unwrap()).arg("-c").arg(place).args(["-h", "daemon_directory"]).output();
+    let daemons = String::from_utf8(daemons.unwrap().stdout).unwrap();
+    let mut command = Command::new(Path::new(daemons.trim()).join("master"));
+    command.arg("-c").arg(place).arg("-s");
+    command
 }
 
 fn postfix_main(place: &Path, pem: &str, more: &str) -> String {
@@ -96,6 +100,41 @@ fn postfix_master(offers: u16, clear: u16) -> String {
         "127.0.0.1:{offers} inet n - n - - smtpd\n127.0.0.1:{clear} inet n - n - - smtpd\n  -o \
          smtpd_tls_security_level=none\ntlsmgr unix - - n 1000? 1 tlsmgr\nproxymap unix - - n - - proxymap\nrewrite unix \
          n - n - - trivial-rewrite\nanvil unix - - n - 1 anvil\npostlog unix-dgram n - n - 1 postlogd\n"
+    )
+}
+
+/// A whole Postfix with this key and certificate: it offers STARTTLS and puts whatever comes for example.com into the
+/// maildir that is returned.
+pub(crate) fn mailing_postfix(pem: &str) -> (Service, PathBuf) {
+    let folder = std::cell::RefCell::new(PathBuf::new());
+    let server = Service::start(|place, [port]| {
+        let (main, master, mail) = (place.join("main.cf"), place.join("master.cf"), place.join("mail"));
+        for directory in ["spool", "data", "mail"] {
+            std::fs::create_dir(place.join(directory)).unwrap();
+        }
+        run(Command::new("chown").arg("postfix").arg(place.join("data")));
+        run(Command::new("chown").arg("nobody").arg(&mail));
+        let delivers = format!(
+            "virtual_mailbox_domains = example.com\nvirtual_mailbox_base = {}\nvirtual_mailbox_maps = static:box/\n\
+             virtual_minimum_uid = 1\nvirtual_uid_maps = static:65534\nvirtual_gid_maps = static:65534\n\
+             smtpd_recipient_restrictions = reject_unauth_destination\n",
+            mail.display()
+        );
+        std::fs::write(&main, postfix_main(place, pem, &delivers)).unwrap();
+        std::fs::write(&master, postfix_delivering(port)).unwrap();
+        folder.replace(mail.join("box"));
+        run(Command::new(find("postfix").unwrap()).arg("-c").arg(place).arg("check"));
+        postfix_command(place)
+    });
+    (server, folder.into_inner())
+}
+
+fn postfix_delivering(port: u16) -> String {
+    format!(
+        "127.0.0.1:{port} inet n - n - - smtpd\ncleanup unix n - n - 0 cleanup\nqmgr unix n - n 300 1 qmgr\ntlsmgr unix \
+         - - n 1000? 1 tlsmgr\nproxymap unix - - n - - proxymap\nrewrite unix - - n - - trivial-rewrite\nbounce unix - - n \
+         - 0 bounce\ndefer unix - - n - 0 bounce\ntrace unix - - n - 0 bounce\nvirtual unix - n n - - virtual\nanvil \
+         unix - - n - 1 anvil\npostlog unix-dgram n - n - 1 postlogd\n"
     )
 }
 

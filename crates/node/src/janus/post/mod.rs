@@ -6,22 +6,25 @@
 
 mod maildir;
 mod pack;
+mod parcel;
+mod queue;
 mod smtp;
 
-use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use parallax_core::Timestamp;
-use parallax_janus::{Asker, Confirmation, Letter, Mailbox, Order, SmallNetwork, Token};
+use parallax_janus::{Asker, Confirmation, Letter, SmallNetwork, Token};
 use parallax_probe::{AwsLc, SystemRandom};
 use parallax_store::StoreError;
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use self::maildir::Maildir;
 use self::pack::Packer;
+use self::parcel::Content;
+pub(super) use self::parcel::Parcel;
+use self::queue::{Queue, Waiting};
 use self::smtp::{Line, Relay};
 use super::books::{Books, parcel_of};
 use super::route::MailRoute;
@@ -31,9 +34,6 @@ use crate::error::NodeError;
 
 /// Mails that wait at once. Beyond, orders are refused.
 const MOST_WAITING: usize = 10_000;
-
-/// How long a certificate is tried to be mailed.
-const CERTIFICATE_WAITS: Duration = Duration::from_secs(24 * 3600);
 
 /// The first wait after the mail server could not be used; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -47,66 +47,6 @@ const LATER: Duration = Duration::from_secs(60);
 /// Mails over one connection.
 const MAILS_A_CONNECTION: usize = 100;
 
-/// A mail that has not gone out, as it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Parcel {
-    content: Content,
-    at: Timestamp,
-    until: Timestamp,
-    /// Whether it leaves the house in the end.
-    goes_out: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Content {
-    /// The first mail of an order.
-    Confirmation {
-        order: Token,
-        /// From where it was asked for, as the mail tells it.
-        network: String,
-    },
-    /// A certificate: no secret.
-    Certificate {
-        mailbox: Mailbox,
-        /// PEM, in the chain's order.
-        chain: Vec<Vec<u8>>,
-        not_after: Timestamp,
-    },
-}
-
-impl Parcel {
-    pub(super) fn confirmation(order: &Order, network: SmallNetwork, goes_out: bool, at: Timestamp) -> Self {
-        let content = Content::Confirmation { order: *order.id(), network: network.to_string() };
-        Self { content, at, until: order.expires_at(), goes_out }
-    }
-
-    pub(super) fn certificate(
-        mailbox: &Mailbox,
-        chain: &[Vec<u8>],
-        not_after: Timestamp,
-        goes_out: bool,
-        at: Timestamp,
-    ) -> Self {
-        let content = Content::Certificate { mailbox: mailbox.clone(), chain: chain.to_vec(), not_after };
-        Self { content, at, until: at.plus(CERTIFICATE_WAITS), goes_out }
-    }
-
-    pub(super) fn until(&self) -> Timestamp {
-        self.until
-    }
-}
-
-/// A mail in the queue.
-struct Waiting {
-    name: String,
-    parcel: Parcel,
-    /// Of an order's first mail; its secrets are nowhere else.
-    confirmation: Option<Confirmation>,
-    /// How often the server asked to come again for this very mail.
-    put_off: u32,
-}
-
 /// How the mail server does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Health {
@@ -114,18 +54,6 @@ pub(super) enum Health {
     Well,
     /// It could not be reached, or took nothing.
     Failing,
-}
-
-#[derive(Default)]
-struct Queue {
-    /// By when they are due, and the order in which they came.
-    due: BTreeMap<(Timestamp, u64), Waiting>,
-    /// Names of those that the server has not been asked about yet.
-    untried: HashSet<String>,
-    next: u64,
-    failing: bool,
-    /// Places given to mails that are being written to disk.
-    promised: usize,
 }
 
 /// The queue and what empties it.
@@ -271,6 +199,7 @@ impl Post {
                     wait = FIRST_WAIT;
                     next
                 }
+                Err(_) if lifecycle.is_stopping() => return,
                 Err(why) => {
                     self.fail(&why);
                     let pause = wait;
@@ -326,7 +255,11 @@ impl Post {
 
     async fn call(&self) -> Result<Option<Line>, String> {
         match &self.route {
-            Route::Relay(relay) => relay.call().await.map(Some),
+            Route::Relay(relay) => tokio::select! {
+                // A server that does not answer holds up no stop.
+                () = self.shared.lifecycle.stopping() => Err("the node stops".into()),
+                line = relay.call() => line.map(Some),
+            },
             Route::Maildir(folder) => folder.check().map(|()| None),
         }
     }
@@ -418,41 +351,6 @@ impl Post {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Queue {
-    fn put(&mut self, at: Timestamp, waiting: Waiting) {
-        self.due.insert((at, self.next), waiting);
-        self.next += 1;
-    }
-
-    /// How long until one is due; `None` when one is.
-    fn first_due(&self, now: Timestamp) -> Option<Duration> {
-        match self.due.first_key_value() {
-            Some(((at, _), _)) if *at <= now => None,
-            Some(((at, _), _)) => Some(at.since(now).max(Duration::from_millis(1))),
-            None => Some(LONGEST_WAIT),
-        }
-    }
-
-    fn take_due(&mut self, now: Timestamp) -> Option<Waiting> {
-        let first = self.due.first_entry().filter(|first| first.key().0 <= now)?;
-        let waiting = first.remove();
-        self.untried.remove(&waiting.name);
-        Some(waiting)
-    }
-
-    /// Those whose time is over, and whether their turn never came.
-    fn take_expired(&mut self, now: Timestamp) -> Vec<(Waiting, bool)> {
-        let expired: Vec<_> = self.due.iter().filter(|(_, one)| one.parcel.until <= now).map(|(key, _)| *key).collect();
-        let taken = expired.iter().filter_map(|key| self.due.remove(key));
-        taken
-            .map(|one| {
-                let untried = self.untried.remove(&one.name);
-                (one, untried)
-            })
-            .collect()
     }
 }
 
