@@ -33,6 +33,11 @@ impl Failure {
         Self { status: NOT, sentence: Some(sentence.to_string()) }
     }
 
+    /// The same where 1 is a verdict: there it is this machine's, or the configuration's, to be put right.
+    pub(crate) fn local(self) -> Self {
+        Self { status: USAGE, ..self }
+    }
+
     /// Whoever read the output has seen enough: nothing is left to say.
     pub(crate) fn reader_gone() -> Self {
         Self { status: USAGE, sentence: None }

@@ -66,6 +66,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Command::Import(args) => commands::import::run(args, config),
         Command::Accept(args) => commands::accept::run(args, config),
         Command::Sim(args) => commands::sim::run(args),
+        Command::Trust(args) => commands::trust::run(args, config),
         Command::Config(args) => commands::config::run(args, config),
         Command::Completions(args) => commands::packaging::completions(args),
         Command::Man(args) => commands::packaging::man(args),

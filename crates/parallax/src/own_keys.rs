@@ -10,6 +10,8 @@ use parallax_core::plainly;
 use parallax_proto::channel::OwnKey;
 
 use crate::failure::Failure;
+use crate::identities::Identities;
+use crate::settings::Settings;
 
 /// A key with four certificates takes 12 KiB.
 const LARGEST: u64 = 64 * 1024;
@@ -24,6 +26,14 @@ pub(crate) fn read_or_make(file: &Path) -> Result<OwnKey, Failure> {
         },
         _ => read(file),
     }
+}
+
+/// The key that hubs are asked and peers attach under: of the mailbox that is acted for, else the user's own. What is
+/// missing is for this machine to put right.
+pub(crate) fn for_hubs(settings: &Settings) -> Result<OwnKey, Failure> {
+    let Some(mailbox) = &settings.id_mailbox else { return read_or_make(&settings.key_file()) };
+    let acting = Identities::of(settings).acting(Some(mailbox.as_str())).map_err(Failure::local)?;
+    acting.identity.for_channels().map_err(Failure::usage)
 }
 
 /// The key of this file.

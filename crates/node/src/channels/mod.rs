@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use parallax_core::{KeyId, Signer, SigningFailed, Timestamp};
 use parallax_probe::AwsLc;
-use parallax_proto::channel::{Block, ChannelId, ClientKey, Connection, Event, Face, Registration, Server};
+use parallax_proto::channel::{Block, ChannelId, ClientKey, Connection, Control, Event, Face, Registration, Server};
 use parallax_store::SqliteStore;
 use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -126,6 +126,9 @@ impl Channels {
         let Some(judge) = self.judge.get() else { return };
         let certified: Vec<_> = self.lock().keys().filter(|key| !key.chain().is_empty()).cloned().collect();
         for key in certified.iter().filter(|key| !matches!(judge.judge(key), Registration::Registered { .. })) {
+            // Best effort: whoever is not told finds out when it speaks.
+            let channels = self.lock().channels_of(key.id());
+            channels.into_iter().for_each(|channel| drop(self.push_control(channel, Control::Close)));
             self.lock().end_key(key.id());
         }
         self.settle();

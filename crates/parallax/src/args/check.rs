@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{LookArgs, flags};
+use super::{ActingArgs, LookArgs, flags};
 use crate::settings::{self, Flag};
 
 const AFTER_CHECK: &str = "\
@@ -70,6 +70,9 @@ pub(crate) struct CheckArgs {
     allow_private: Option<String>,
 
     #[command(flatten)]
+    acting: ActingArgs,
+
+    #[command(flatten)]
     look: LookArgs,
 
     /// The time limit, such as 5s or 800ms
@@ -112,6 +115,6 @@ impl CheckArgs {
             (&settings::TELL_PRIVATE, &self.allow_private),
         ]);
         let reports = self.no_reports.then(|| (&settings::MIRROR_REPORTS, "false".to_owned()));
-        [own, self.look.flags(), reports.into_iter().collect()].concat()
+        [own, self.acting.flags(), self.look.flags(), reports.into_iter().collect()].concat()
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 
-use super::{DataArgs, flags};
+use super::{ActingArgs, DataArgs, flags};
 use crate::settings::{self, Flag};
 
 const AFTER_KEY: &str = "\
@@ -156,6 +156,9 @@ pub(crate) struct CallArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) key: Option<PathBuf>,
 
+    #[command(flatten)]
+    acting: ActingArgs,
+
     /// Use a WebSocket instead of HTTP
     #[arg(long)]
     pub(crate) websocket: bool,
@@ -183,6 +186,6 @@ impl WhichKeyArgs {
 impl CallArgs {
     /// What it says of keys of the configuration.
     pub(crate) fn flags(&self) -> Vec<Flag> {
-        flags([(&settings::TIMEOUT, &self.timeout)])
+        [self.acting.flags(), flags([(&settings::TIMEOUT, &self.timeout)])].concat()
     }
 }

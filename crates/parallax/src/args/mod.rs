@@ -1,6 +1,7 @@
 //! The command line as it is given: raw text, a file for each command. [`crate::settings`] makes settings of it.
 
 mod accept;
+mod acting;
 mod ca;
 mod ca_auth;
 mod check;
@@ -20,6 +21,7 @@ mod sim;
 mod ssh_known_hosts;
 mod tools;
 mod transfer;
+mod trust;
 mod vantage;
 
 use std::path::PathBuf;
@@ -31,6 +33,7 @@ use crate::failure::Failure;
 use crate::settings::{self, Flag, Key};
 
 pub(crate) use accept::{AcceptArgs, AcceptCommand, AcceptListArgs, AcceptRemoveArgs};
+pub(crate) use acting::ActingArgs;
 pub(crate) use ca::{CaArgs, CaCommand, CaInitArgs, CaListArgs, CaRevokeArgs, CaRotateArgs};
 pub(crate) use ca_auth::CaAuthArgs;
 pub(crate) use check::CheckArgs;
@@ -57,6 +60,9 @@ pub(crate) use sim::{SimArgs, SimCommand, SimMirrorsArgs, SimTrustArgs, SimWorld
 pub(crate) use ssh_known_hosts::SshKnownHostsArgs;
 pub(crate) use tools::{CompletionsArgs, ConfigArgs, ConfigCommand, ManArgs};
 pub(crate) use transfer::{ExportArgs, ImportArgs};
+pub(crate) use trust::{
+    TrustAddArgs, TrustArgs, TrustCommand, TrustExplainArgs, TrustListArgs, TrustNodeArgs, TrustRemoveArgs,
+};
 pub(crate) use vantage::{
     VantageAddArgs, VantageArgs, VantageCommand, VantageImportArgs, VantageListArgs, VantageRemoveArgs,
 };
@@ -119,6 +125,8 @@ pub(crate) enum Command {
     Id(IdArgs),
     /// Show the page that the link in janus' mail opens
     Agent(AgentArgs),
+    /// Say whom you trust, and see through whom views come
+    Trust(TrustArgs),
     /// Show which certificates were seen, and when
     History(HistoryArgs),
     /// List, add and remove the services that a node remembers

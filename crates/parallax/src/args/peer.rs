@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::LookArgs;
+use super::{ActingArgs, LookArgs};
 use crate::settings::Flag;
 
 const AFTER_PEER: &str = "\
@@ -13,9 +13,11 @@ and the ports where TLS, STARTTLS and SSH are at home. When all have attached,
 one line is printed on standard output:
   ready peers=COUNT hub=ID
 It comes back by itself when the hub was away, and stops on SIGTERM or SIGINT.
+With --source it looks, and connects to the hub, from that address.
 
 Examples:
   parallax peer --hub https://192.0.2.7:8443#27f0…
+  parallax peer --hub https://192.0.2.7:8443#27f0… --id ann@example.com
   parallax peer --hub https://127.0.0.1:8443#27f0… --count 10 --allow-private
   parallax peer --hub https://127.0.0.1:8443#27f0… --count 10 --lying random";
 
@@ -56,12 +58,15 @@ pub(crate) struct PeerArgs {
     pub(crate) verbose: bool,
 
     #[command(flatten)]
+    acting: ActingArgs,
+
+    #[command(flatten)]
     look: LookArgs,
 }
 
 impl PeerArgs {
     /// What it says of keys of the configuration.
     pub(crate) fn flags(&self) -> Vec<Flag> {
-        self.look.flags()
+        [self.acting.flags(), self.look.flags()].concat()
     }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{LookArgs, flags};
+use super::{ActingArgs, LookArgs, flags};
 use crate::settings::{self, Flag};
 
 const AFTER_SHELL: &str = "\
@@ -55,6 +55,9 @@ pub(crate) struct ShellArgs {
     allow_private: Option<String>,
 
     #[command(flatten)]
+    acting: ActingArgs,
+
+    #[command(flatten)]
     look: LookArgs,
 
     /// The time limit of a request, such as 5s or 800ms
@@ -79,6 +82,6 @@ impl ShellArgs {
             (&settings::TELL_PRIVATE, &self.allow_private),
             (&settings::TIMEOUT, &self.timeout),
         ]);
-        [own, self.look.flags()].concat()
+        [own, self.acting.flags(), self.look.flags()].concat()
     }
 }

@@ -10,7 +10,7 @@ use super::key::own_key;
 use super::{block_on, settings};
 use crate::args::CallArgs;
 use crate::failure::{DONE, Failure, NOT};
-use crate::{logs, output, progress};
+use crate::{logs, output, own_keys, progress};
 
 /// Runs the command.
 pub(crate) fn run(args: &CallArgs, config: Option<&Path>) -> Result<u8, Failure> {
@@ -18,7 +18,15 @@ pub(crate) fn run(args: &CallArgs, config: Option<&Path>) -> Result<u8, Failure>
     let url = url.with_access(QueueAccess { credentials: args.bus_credentials.clone(), ca: args.bus_ca.clone() });
     let run = request(&args.request)?;
     let settings = settings(config, &args.flags())?;
-    let key = own_key(args.key.as_deref(), &settings)?;
+    let key = match (&settings.id_mailbox, &args.key) {
+        // In the clear whoever listens would read the mailbox in the certificate.
+        (Some(mailbox), None) if !url.is_encrypted() => {
+            let why = format!("{mailbox} is told over https:// alone; use that, or --no-id");
+            return Err(Failure::usage(why));
+        }
+        (Some(_), None) => own_keys::for_hubs(&settings)?,
+        _ => own_key(args.key.as_deref(), &settings)?,
+    };
     logs::start("error")?;
     let called = block_on(async {
         let deadline = Deadline::within(settings.check.timeout);

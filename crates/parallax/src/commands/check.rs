@@ -152,7 +152,7 @@ pub(super) async fn ready(trust_first: bool, names: Vec<VantageName>, settings: 
     }
     let hubs = pinned_hubs(trust_first, hubs, &list, settings).await?;
     for hub in &hubs {
-        let key = own_keys::read_or_make(&settings.key_file())?;
+        let key = own_keys::for_hubs(settings)?;
         builder = builder.hub(Arc::new(HubVantage::new(hub.clone(), key).map_err(Failure::usage)?));
     }
     builder = notaries.into_iter().fold(builder, |builder, notary| builder.notary(notary));

@@ -31,6 +31,7 @@ pub(crate) mod shell;
 pub(crate) mod sim;
 pub(crate) mod ssh_known_hosts;
 mod store;
+pub(crate) mod trust;
 pub(crate) mod vantage;
 
 use std::io::Read;

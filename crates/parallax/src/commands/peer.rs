@@ -6,6 +6,7 @@ use std::sync::Arc;
 use parallax_client::{Lie, PeerEye, PeerLoop, PeerNews, PeerSettings, VantageName};
 use parallax_core::{VantageId, plainly};
 use parallax_probe::{ProbeSettings, Prober, TargetPolicy};
+use parallax_proto::channel::OwnKey;
 use parallax_proto::is_region;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -38,11 +39,32 @@ pub(crate) fn run(args: &PeerArgs, config: Option<&Path>) -> Result<u8, Failure>
     let prober = prober(args, &settings)?;
     let door = Arc::new(Semaphore::new(CONNECTING_AT_ONCE));
     let mut peers = Vec::new();
-    for file in key_files(args, &settings) {
-        let eye = PeerEye::new(own_keys::read_or_make(&file)?, prober.clone(), peer_settings(args));
-        peers.push(PeerLoop::new(url.clone(), eye).map_err(Failure::usage)?.through(Arc::clone(&door)));
+    for key in keys(args, &settings)? {
+        let eye = PeerEye::new(key, prober.clone(), peer_settings(args));
+        let peer = PeerLoop::new(url.clone(), eye).map_err(Failure::usage)?.through(Arc::clone(&door));
+        peers.push(peer.from_source(settings.look.source));
+    }
+    if settings.id_mailbox.is_some() {
+        let settings = Arc::new(settings);
+        let renewed = |peer: PeerLoop| {
+            let settings = Arc::clone(&settings);
+            peer.renewed_by(move || own_keys::for_hubs(&settings).ok())
+        };
+        peers = peers.into_iter().map(renewed).collect();
     }
     block_on(serve(peers, hub, args.verbose))
+}
+
+/// In somebody's name there is one peer: a mailbox is one identity.
+fn keys(args: &PeerArgs, settings: &Settings) -> Result<Vec<OwnKey>, Failure> {
+    let Some(mailbox) = &settings.id_mailbox else {
+        return key_files(args, settings).iter().map(|file| own_keys::read_or_make(file)).collect();
+    };
+    if args.count > 1 || args.keys.is_some() {
+        let why = format!("{mailbox} is one peer with one key; leave --count and --keys out, or use --no-id");
+        return Err(Failure::usage(why));
+    }
+    own_keys::for_hubs(settings).map(|key| vec![key])
 }
 
 /// A peer looks where strangers say, so it looks as a node does.

@@ -100,6 +100,7 @@ fn node_settings(settings: &Settings) -> Result<NodeSettings, Failure> {
         operator: serve.operator.clone(),
         domain: serve.domain.clone(),
         legacy: serve.legacy,
+        believe: settings.believe.clone(),
         scan_every: serve.scan_every,
         bus: serve.bus.clone(),
         mirror: settings.mirror.clone(),

@@ -23,7 +23,9 @@ pub(crate) use answers::render as render_answers;
 pub(crate) use escape::{escape, quote_toml};
 pub(crate) use mail::render as render_mail;
 pub(crate) use map::{PeerSight, render as render_map};
-pub(crate) use report::{Shown, ShownFailure, ShownHub, ShownKey, ShownNotary, ShownView, ca_name, line, render};
+pub(crate) use report::{
+    Shown, ShownFailure, ShownHub, ShownKey, ShownNotary, ShownView, ca_name, conclusion, line, render,
+};
 pub(crate) use seen::render as render_look;
 pub(crate) use table::{Cell, Column, render as render_table};
 pub(crate) use when::ago;

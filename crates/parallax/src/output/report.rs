@@ -333,7 +333,7 @@ pub(super) fn push_failures(text: &mut String, title: &str, failures: &[ShownFai
     }
 }
 
-pub(super) fn conclusion(shown: &Shown<'_>) -> String {
+pub(crate) fn conclusion(shown: &Shown<'_>) -> String {
     let verdict = shown.verdict;
     let is_silent = verdict.counts.answered == 0 && shown.not_needed.is_empty();
     let style = style_of(verdict.decision);

@@ -190,9 +190,16 @@ pub(crate) const JANUS_ADDRESS_HOUR: Key = key("janus.mails_an_hour", "PARALLAX_
 pub(crate) const JANUS_ADDRESS_DAY: Key = key("janus.mails_a_day", "PARALLAX_JANUS_MAILS_A_DAY", "", "");
 /// Orders of one network in an hour.
 pub(crate) const JANUS_NETWORK_HOUR: Key = key("janus.orders_a_network", "PARALLAX_JANUS_ORDERS_A_NETWORK", "", "");
+/// Nodes whose certificates count too.
+pub(crate) const JANUS_BELIEVE: Key = key("janus.believe", "PARALLAX_JANUS_BELIEVE", "", "");
+/// How often their deny lists are fetched.
+pub(crate) const JANUS_BELIEVE_REFRESH: Key =
+    key("janus.believe_refresh_secs", "PARALLAX_JANUS_BELIEVE_REFRESH", "", "");
 /// Orders in an hour, from wherever.
 pub(crate) const JANUS_OVERALL_HOUR: Key = key("janus.orders_an_hour", "PARALLAX_JANUS_ORDERS_AN_HOUR", "", "");
 
+/// The mailbox that is acted for at hubs.
+pub(crate) const ID_MAILBOX: Key = key("id.mailbox", "PARALLAX_ID", "--id", "");
 /// The node that certifies the user's mailboxes.
 pub(crate) const ID_JANUS: Key = key("id.janus", "PARALLAX_ID_JANUS", "--janus", "the one that was asked before");
 
@@ -263,5 +270,8 @@ pub(crate) const ALL: &[&Key] = &[
     &JANUS_ADDRESS_DAY,
     &JANUS_NETWORK_HOUR,
     &JANUS_OVERALL_HOUR,
+    &JANUS_BELIEVE,
+    &JANUS_BELIEVE_REFRESH,
     &ID_JANUS,
+    &ID_MAILBOX,
 ];

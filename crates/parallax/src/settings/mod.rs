@@ -13,9 +13,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use parallax_client::{QueueAccess, QueueUrl, VantageUrl};
+use parallax_client::{Mailbox, QueueAccess, QueueUrl, VantageUrl};
 use parallax_core::Policy;
-use parallax_node::{BusSettings, ChannelSettings, MirrorSettings};
+use parallax_node::{BelieveSettings, BusSettings, ChannelSettings, MirrorSettings};
 use parallax_proto::channel::ServerSettings;
 use parallax_proto::mirror::Settings as Rules;
 
@@ -25,16 +25,18 @@ pub(crate) use file::{File, domain_key};
 pub(crate) use janus::JanusChoices;
 pub(crate) use keys::{
     ACCEPT_PRIVATE, ALLOW_PRIVATE, BUS, BUS_CA, BUS_CREDENTIALS, CONFIG_VARIABLE, DATA, DOMAIN, HUB_GROUP, ID_JANUS,
-    JANUS_SMTP_PASSWORD_VARIABLE, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE, MIN_DURATION, MIN_VIEWS,
-    MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS, SCAN_EVERY, SHELL_HISTORY, SOURCE,
-    TELL_PRIVATE, THRESHOLD, TIMEOUT,
+    ID_MAILBOX, JANUS_SMTP_PASSWORD_VARIABLE, Key, LEGACY, LISTEN, LISTEN_TLS, LOG_VARIABLE, MAX_AGE, MIN_DURATION,
+    MIN_VIEWS, MIRROR_REPORTS, OPERATOR, POLICY, REGION, REPLIES, RESOLVER, RIR, ROLES, ROOTS, SCAN_EVERY,
+    SHELL_HISTORY, SOURCE, TELL_PRIVATE, THRESHOLD, TIMEOUT,
 };
 pub(crate) use layers::{Flag, Origin, Shown, is_within};
 pub(crate) use paths::Environment;
-pub(crate) use values::{DnssecChoice, Ports, RootsChoice};
+pub(crate) use values::{DnssecChoice, NOBODY, Ports, RootsChoice};
 
 use layers::Layers;
-use values::{ADay, Addresses, Day, Line, Millis, Pinned, Popular, Region, Registry, Roles, Secs, Switch};
+use values::{
+    ADay, ActsFor, Addresses, Believed, Day, Line, Millis, Pinned, Popular, Region, Registry, Roles, Secs, Switch,
+};
 
 /// Why there are no settings. One sentence each, with the place and what would be right.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +82,10 @@ pub(crate) struct Settings {
     pub(crate) channel: ChannelSettings,
     /// How a node certifies mailboxes.
     pub(crate) janus: JanusChoices,
+    /// Whose certificates count at a node besides its own.
+    pub(crate) believe: BelieveSettings,
+    /// The mailbox that is acted for at hubs; nobody's unless the user says so.
+    pub(crate) id_mailbox: Option<Mailbox>,
     /// The node that certifies the user's mailboxes, where one is named.
     pub(crate) id_janus: Option<VantageUrl>,
     /// The configuration file, there or not.
@@ -191,7 +197,12 @@ impl Settings {
         };
         let channel = resolve_channel(&mut layers)?;
         let janus = janus::resolve(&mut layers)?;
+        let believe = BelieveSettings {
+            nodes: layers.pick(&keys::JANUS_BELIEVE, Believed(Vec::new()))?.0,
+            refresh: layers.pick(&keys::JANUS_BELIEVE_REFRESH, Secs(BelieveSettings::default().refresh))?.0,
+        };
         let id_janus = layers.pick_optional(&keys::ID_JANUS)?.map(|Pinned(url)| url);
+        let ActsFor(id_mailbox) = layers.pick(&keys::ID_MAILBOX, ActsFor(None))?;
         let (path, file_found) = (file.path().to_path_buf(), file.is_found());
         let (shown, flags) = (layers.into_shown(), flags.to_vec());
         Ok(Self {
@@ -205,6 +216,8 @@ impl Settings {
             channel,
             janus,
             id_janus,
+            id_mailbox,
+            believe,
             file: path,
             file_found,
             shown,

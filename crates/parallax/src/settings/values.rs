@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use parallax_client::{QueueUrl, VantageUrl};
+use parallax_client::{Mailbox, QueueUrl, VantageUrl};
 use parallax_core::{Policy, ServiceId, Share};
 use parallax_node::{BadRoute, Flow, MailRoute};
 use parallax_proto::{RIRS, is_region};
@@ -376,6 +376,50 @@ impl Value for Pinned {
 
     fn write(&self) -> String {
         quote_toml(&self.0.to_string())
+    }
+}
+
+/// Nodes by their URLs with their pins, at most 4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Believed(pub(crate) Vec<VantageUrl>);
+
+impl Value for Believed {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        let wanted = || "the value must be a list of nodes such as [\"https://192.0.2.7:8443#VANTAGE-ID\"]".to_owned();
+        let given: Vec<Raw> = match raw {
+            Raw::Text(text) => text.split(',').map(|url| Raw::Text(url.trim().into())).collect(),
+            Raw::List(values) => values.clone(),
+            _ => return Err(wanted()),
+        };
+        let nodes = given.iter().map(|one| Pinned::read(one).map(|Pinned(url)| url)).collect::<Result<Vec<_>, _>>()?;
+        match nodes.len() {
+            0..=4 => Ok(Self(nodes)),
+            more => Err(format!("4 nodes can be believed at once, not {more}")),
+        }
+    }
+
+    fn write(&self) -> String {
+        format!("[{}]", self.0.iter().map(|url| quote_toml(&url.to_string())).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// The mailbox that is acted for, or nobody's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ActsFor(pub(crate) Option<Mailbox>);
+
+/// Whoever acts for nobody says so with this.
+pub(crate) const NOBODY: &str = "none";
+
+impl Value for ActsFor {
+    fn read(raw: &Raw) -> Result<Self, String> {
+        match text(raw, "a mailbox such as \"ann@example.com\", or \"none\"")? {
+            NOBODY => Ok(Self(None)),
+            typed => Mailbox::from_typed(typed).map(|mailbox| Self(Some(mailbox))).map_err(|why| why.to_string()),
+        }
+    }
+
+    fn write(&self) -> String {
+        quote_toml(self.0.as_ref().map_or(NOBODY, Mailbox::as_str))
     }
 }
 

@@ -91,10 +91,11 @@ impl Running {
         let (tell, news) = mpsc::unbounded_channel();
         let mut peers = JoinSet::new();
         for hub in hubs {
-            let key = own_keys::read_or_make(&settings.key_file())?;
+            let key = own_keys::for_hubs(settings)?;
             let eye = PeerEye::new(key, prober.clone(), PeerSettings::default());
             let (peer, tell, label) =
                 (PeerLoop::new(hub.clone(), eye).map_err(Failure::usage)?, tell.clone(), hub.authority());
+            let peer = peer.from_source(settings.look.source);
             peers.spawn(peer.run(move |news| drop(tell.send((label.clone(), news)))));
         }
         Ok(Self { _peers: peers, news, looks: 0 })

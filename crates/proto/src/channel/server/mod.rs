@@ -256,6 +256,11 @@ impl Server {
         }
     }
 
+    /// The channels of a key.
+    pub fn channels_of(&self, key: KeyId) -> Vec<ChannelId> {
+        self.by_key.get(&key).cloned().unwrap_or_default()
+    }
+
     /// Keys that have channels: for each channel how its key was shown. One key may be shown bare and with certificates.
     pub fn keys(&self) -> impl Iterator<Item = &Arc<ClientKey>> {
         self.channels.values().map(|room| &room.shown)
