@@ -67,6 +67,8 @@ pub const SCAN_DUE: &str = "parallax_scan_due_services";
 /// What the federation's state machine asked for, by `kind`: `ask` (a quiz), `ping`, `meet`, `look`, `forward`,
 /// `fetch-list`, `ask-removal`, `fetch-vote`, `vote`, `notify`, `persist`.
 pub const MIRROR_ACTIONS: &str = "parallax_mirror_actions_total";
+/// Notices that this node fell in another mirror's list.
+pub const MIRROR_NOTICES: &str = "parallax_mirror_notices_total";
 /// Mirrors that are known, by `status`: `candidate`, `active`, `inactive`, `gone`.
 pub const MIRRORS: &str = "parallax_mirror_known";
 
@@ -140,6 +142,7 @@ pub(crate) struct Metrics {
     pub(crate) scan_services: Gauge,
     pub(crate) scan_due: Gauge,
     mirror_actions: Family<Label, Counter>,
+    pub(crate) mirror_notices: Counter,
     mirrors: Family<Label, Gauge>,
     pub(crate) hub_peers: Gauge,
     pub(crate) hub_asks_open: Gauge,
@@ -189,6 +192,7 @@ impl Metrics {
             scan_services: Gauge::default(),
             scan_due: Gauge::default(),
             mirror_actions: Family::default(),
+            mirror_notices: Counter::default(),
             mirrors: Family::default(),
             hub_peers: Gauge::default(),
             hub_asks_open: Gauge::default(),
@@ -235,6 +239,7 @@ impl Metrics {
         self.register(SCAN_SERVICES, "Services that the scan knows of", self.scan_services.clone());
         self.register(SCAN_DUE, "Services that were due", self.scan_due.clone());
         self.register(MIRROR_ACTIONS, "What the federation's state machine asked for", self.mirror_actions.clone());
+        self.register(MIRROR_NOTICES, "Notices of a fall in another mirror's list", self.mirror_notices.clone());
         self.register(MIRRORS, "Mirrors that are known, by status", self.mirrors.clone());
         self.register(HUB_PEERS, "Peers attached to this hub", self.hub_peers.clone());
         self.register(HUB_ASKS_OPEN, "Questions to this hub under way", self.hub_asks_open.clone());

@@ -20,7 +20,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use http_body_util::Limited;
 use parallax_proto::channel::LARGEST_MESSAGE;
 use parallax_proto::janus::LARGEST_JANUS_REQUEST;
-use parallax_proto::mirror::{LARGEST_REMOVAL, LARGEST_REPORT};
+use parallax_proto::mirror::{LARGEST_NOTICE, LARGEST_REMOVAL, LARGEST_REPORT};
 use parallax_proto::{
     BadLegacyRequest, LARGEST_DESCRIPTOR, LEGACY_CONTENT_TYPE, LegacyParameters, LegacyRequest, SIGNATURE_HEADER,
 };
@@ -68,6 +68,7 @@ fn routes() -> Vec<(&'static str, Counted, MethodRouter<Arc<App>>)> {
         ("/v1/removals", Counted::Yes, post(removal)),
         ("/v1/removals/{id}", Counted::Yes, get(vote)),
         ("/v1/reports", Counted::Yes, post(report)),
+        ("/v1/notices", Counted::Yes, post(notice)),
         ("/v1/ping", Counted::Yes, get(ping)),
         ("/v1/channels", Counted::Yes, post(channel)),
         ("/v1/messages", Counted::Yes, post(message)),
@@ -155,6 +156,7 @@ fn most_bytes(app: &App, route: &str) -> usize {
         "/v1/mirrors" => app.body_bytes.max(2 * LARGEST_DESCRIPTOR),
         "/v1/removals" => app.body_bytes.max(2 * LARGEST_REMOVAL),
         "/v1/reports" => app.body_bytes.max(LARGEST_REPORT),
+        "/v1/notices" => app.body_bytes.max(2 * LARGEST_NOTICE),
         "/v1/channels" | "/v1/messages" => LARGEST_MESSAGE,
         "/v1/orders"
         | "/v1/orders/{order}/answer"
@@ -283,6 +285,15 @@ async fn report(
 ) -> Result<Response, Problem> {
     over_tls(listener)?;
     Ok(accepted(&app.mirrors.report(&whole(body, most_bytes(&app, "/v1/reports"))?)?))
+}
+
+async fn notice(
+    State(app): State<Arc<App>>,
+    listener: Option<Extension<Listener>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    over_tls(listener)?;
+    Ok(accepted(&app.mirrors.noticed(&whole(body, most_bytes(&app, "/v1/notices"))?)?))
 }
 
 async fn ping(listener: Option<Extension<Listener>>) -> Result<StatusCode, Problem> {

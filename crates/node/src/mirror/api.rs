@@ -173,7 +173,7 @@ impl Mirrors {
         })
     }
 
-    fn clock(&self, error: crate::clock::ClockBehind) -> Problem {
+    pub(super) fn clock(&self, error: crate::clock::ClockBehind) -> Problem {
         refuse(&self.tools.shared, NotLooked::Clock(error))
     }
 }
@@ -199,16 +199,16 @@ fn told(standing: &Standing) -> Value {
     })
 }
 
-fn wrapped(body: &[u8]) -> Result<Signed, Problem> {
+pub(super) fn wrapped(body: &[u8]) -> Result<Signed, Problem> {
     serde_json::from_slice(body)
         .map_err(|error| bad_statement(format!("the body is {{\"body\": \"…\", \"signature\": \"…\"}}: {error}")))
 }
 
-fn bad_statement(why: String) -> Problem {
+pub(super) fn bad_statement(why: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "bad-statement", why)
 }
 
-fn refused(why: &Refused) -> Problem {
+pub(super) fn refused(why: &Refused) -> Problem {
     let status = match why {
         Refused::TooMany { retry_after_secs } => {
             return Problem::too_many(why.to_string(), Duration::from_secs(*retry_after_secs));

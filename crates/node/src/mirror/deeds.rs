@@ -9,11 +9,12 @@ use parallax_client::{
 };
 use parallax_core::{ServiceId, VantageId};
 use parallax_probe::AwsLc;
-use parallax_proto::Signed;
 use parallax_proto::mirror::{
     Action, Answer, Event, LARGEST_LIST, LARGEST_VOTE, MirrorList, NoAnswer, OwnLook, Peer, QuizId, RoundId, Unmet,
     newcomers, verify,
 };
+use parallax_proto::{Signed, Verified};
+use rand_core::Rng as _;
 use tokio::time::Instant;
 
 use super::Mirrors;
@@ -121,10 +122,15 @@ impl Mirrors {
     }
 
     async fn fetch_list(&self, from: VantageId) -> Option<Event> {
-        let signed = self.fetch(from, "/v1/mirrors?status=active", LARGEST_LIST).await?;
-        let by = self.peer(from)?.signatory();
+        let first = self.fetch_page(from, 0).await?;
+        // Any page, or those on the later ones would never be found. How many there are, the own list tells about.
+        let (known, on_one) = (self.lock().statuses().count(), first.content().mirrors.len().max(1));
+        let page = if first.content().next.is_some() { below(known / on_one + 1) } else { 0 };
+        let list = match page {
+            0 => first,
+            page => self.fetch_page(from, page).await.unwrap_or(first),
+        };
         let now = self.tools.shared.clock.now().ok()?;
-        let list = verify::<MirrorList>(&AwsLc, by, signed, now).ok()?;
         let known: std::collections::BTreeSet<VantageId> =
             self.lock().statuses().map(|(peer, _)| peer.vantage()).collect();
         let me = self.tools.shared.identity.vantage();
@@ -133,12 +139,19 @@ impl Mirrors {
         Some(Event::ListReceived { from, newcomers })
     }
 
+    async fn fetch_page(&self, from: VantageId, page: usize) -> Option<Verified<MirrorList>> {
+        let signed = self.fetch(from, &format!("/v1/mirrors?page={page}&status=active"), LARGEST_LIST).await?;
+        let by = self.peer(from)?.signatory();
+        let now = self.tools.shared.clock.now().ok()?;
+        verify::<MirrorList>(&AwsLc, by, signed, now).ok()
+    }
+
     async fn fetch(&self, from: VantageId, path: &str, limit: usize) -> Option<Signed> {
         self.connected(from)?.fetch(path, limit, self.deadline()).await.ok()
     }
 
     /// What becomes of it, the other decides; a message that is lost is not sent again.
-    async fn post(&self, to: VantageId, path: &str, signed: &Signed) {
+    pub(super) async fn post(&self, to: VantageId, path: &str, signed: &Signed) {
         if let (Some(mirror), Ok(body)) = (self.connected(to), serde_json::to_vec(signed)) {
             drop(mirror.post(path, body, self.deadline()).await);
         }
@@ -164,6 +177,12 @@ impl Mirrors {
     fn deadline(&self) -> Deadline {
         Deadline::within(self.settings.patience)
     }
+}
+
+/// A number below that one, by chance.
+fn below(bound: usize) -> usize {
+    let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
+    usize::try_from(Chance.next_u64() % bound).unwrap_or_default()
 }
 
 fn url_of(address: SocketAddr) -> Option<VantageUrl> {

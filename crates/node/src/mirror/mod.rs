@@ -7,6 +7,7 @@
 mod api;
 mod deeds;
 mod names;
+mod notices;
 mod records;
 mod settings;
 
@@ -25,6 +26,7 @@ use tokio::sync::{Notify, Semaphore};
 
 pub(crate) use self::api::ListQuestion;
 use self::names::{Names, domain_of};
+use self::notices::Notices;
 use self::records::MirrorRecords;
 pub use self::settings::MirrorSettings;
 use crate::app::Shared;
@@ -69,6 +71,7 @@ pub(crate) struct Mirrors {
     moved: Notify,
     records: MirrorRecords,
     names: Names,
+    notices: Notices,
     votes: Mutex<BTreeMap<Fingerprint, (Signed, Timestamp)>>,
     connected: Cache<(VantageId, Timestamp), Arc<NodeVantage>>,
     pages: Cache<api::ListQuestion, SignedBytes>,
@@ -93,6 +96,7 @@ impl Mirrors {
             moved: Notify::new(),
             records: MirrorRecords::new(Arc::clone(&tools.records)),
             names: Names::new(settings.rules.day),
+            notices: Notices::new(settings.rules.day),
             votes: Mutex::default(),
             connected: Cache::builder().max_capacity(CONNECTED).time_to_idle(CONNECTED_FOR).build(),
             pages: Cache::builder().max_capacity(PAGES).time_to_live(PAGES_LIVE).build(),
@@ -194,6 +198,7 @@ impl Mirrors {
                 Action::Persist(vantage) => self.records.note(vantage),
                 Action::Notify { vantage, status, reason } => {
                     tracing::info!(%vantage, status = status.as_str(), why = reason.sentence(), "a mirror's status");
+                    self.give_notice(vantage, status, reason);
                 }
                 Action::Vote { removal, body, until } => self.keep_vote(removal, body, until),
                 action => self.spawn(action),
@@ -203,11 +208,17 @@ impl Mirrors {
 
     fn spawn(self: &Arc<Self>, action: Action) {
         let mirrors = Arc::clone(self);
+        self.spawn_deed(async move { mirrors.perform(action).await });
+    }
+
+    /// One of those that are under way at once; it ends with the node.
+    fn spawn_deed(self: &Arc<Self>, deed: impl Future<Output = ()> + Send + 'static) {
+        let mirrors = Arc::clone(self);
         tokio::spawn(async move {
             let lifecycle = mirrors.tools.shared.lifecycle.clone();
             let deed = async {
                 let Ok(_place) = mirrors.places.acquire().await else { return };
-                mirrors.perform(action).await;
+                deed.await;
             };
             tokio::select! {
                 () = lifecycle.stopping() => {}

@@ -35,6 +35,8 @@ pub struct MirrorSettings {
     pub quiz_max_age: Duration,
     /// How long an answer of another mirror is waited for. Default 5 s, as `parallax check` waits.
     pub patience: Duration,
+    /// Whether a mirror that falls in this node's list is told so, at its own pinned address. Default: no.
+    pub notices: bool,
 }
 
 impl Default for MirrorSettings {
@@ -44,6 +46,7 @@ impl Default for MirrorSettings {
             popular: POPULAR.iter().filter_map(|name| name.parse().ok()).collect(),
             quiz_max_age: DEFAULT_MAX_AGE,
             patience: Duration::from_secs(5),
+            notices: false,
         }
     }
 }

@@ -12,6 +12,7 @@ mod lifecycle;
 mod limits;
 mod logs;
 mod mirror;
+mod notices;
 mod openapi;
 mod scan;
 mod sockets;

@@ -64,7 +64,7 @@ async fn post(node: &TestNode, path: &str, body: impl Into<Body>) -> Reply {
 }
 
 #[tokio::test]
-async fn row_13_every_join_is_accepted_as_a_candidacy_and_outlives_a_restart() {
+async fn row_10_13_every_join_is_accepted_as_a_candidacy_and_outlives_a_restart() {
     let (mirror, newcomer) = (TestNode::start().await, TestNode::start().await);
     assert!(list(&mirror.node, "/v1/mirrors").await.mirrors.is_empty());
     let receipt = join(&descriptor(&newcomer.node).await, &mirror.node).await.unwrap();
@@ -168,6 +168,29 @@ async fn row_15_a_report_goes_only_to_those_who_were_asked_and_every_view_must_h
     assert_eq!(post(&nodes[0], "/v1/reports", report(&views[1..])).await.problem(403), "refused");
     views[2].body = views[2].body.replace("lab-1", "lab-2");
     assert_eq!(post(&nodes[0], "/v1/reports", report(&views)).await.problem(400), "bad-statement");
+}
+
+#[tokio::test]
+async fn row_13_a_joiner_that_is_told_to_come_back_comes_back() {
+    let hour = Duration::from_secs(2);
+    let mirror = TestNode::with(|settings| {
+        // One address is met once in an hour of this, on a stranger's own word.
+        let rules = Settings { address_rest: hour * 24, ..Settings::default() };
+        settings.mirror = MirrorSettings { rules, ..MirrorSettings::default() };
+    })
+    .await;
+    // Two identities at one address: the second has to wait.
+    let (first, second) = (TestNode::start().await, TestNode::start().await);
+    let (one, other) = (descriptor(&first.node).await, descriptor(&second.node).await);
+    join(&one, &mirror.node).await.unwrap();
+    let refused = join(&other, &mirror.node).await.unwrap_err();
+    assert!(matches!(refused, Missing::Refused { status: 429, .. }), "{refused}");
+    let body = || serde_json::to_vec(&other).unwrap();
+    let soon = Deadline::within(Duration::from_millis(500));
+    let refused = asked(&mirror.node).post_patiently("/v1/mirrors", body(), soon).await.unwrap_err();
+    assert!(matches!(refused, Missing::Refused { status: 429, .. }), "it is not waited for in vain: {refused}");
+    asked(&mirror.node).post_patiently("/v1/mirrors", body(), deadline()).await.unwrap();
+    assert_eq!(known(&mirror.node, &second.node).await["status"], "candidate");
 }
 
 /// Stands before a node under the node's own identity, and reads what it is asked.

@@ -150,6 +150,8 @@ pub(crate) const MIRROR_MAX_AGE: Key = key("mirror.max_age_secs", "PARALLAX_MIRR
 pub(crate) const MIRROR_CLIENTS: Key = key("mirror.clients_a_name", "PARALLAX_MIRROR_CLIENTS", "", "");
 /// What quizzes ask for besides the names of clients.
 pub(crate) const MIRROR_POPULAR: Key = key("mirror.popular", "PARALLAX_MIRROR_POPULAR", "", "");
+/// Whether a mirror that falls in the node's list is told.
+pub(crate) const MIRROR_NOTICES: Key = key("mirror.notices", "PARALLAX_MIRROR_NOTICES", "", "");
 /// Whether mirrors are told, after a check, what the others answered.
 pub(crate) const MIRROR_REPORTS: Key = key("mirror.reports", "PARALLAX_MIRROR_REPORTS", "--no-reports", "");
 /// How old the list of mirrors gets before it is asked for again.
@@ -253,6 +255,7 @@ pub(crate) const ALL: &[&Key] = &[
     &MIRROR_MAX_AGE,
     &MIRROR_CLIENTS,
     &MIRROR_POPULAR,
+    &MIRROR_NOTICES,
     &MIRROR_REPORTS,
     &MIRROR_REFRESH,
     &CHANNEL_OPEN,

@@ -348,7 +348,8 @@ fn resolve_mirror(layers: &mut Layers<'_>) -> Result<MirrorSettings, SettingsErr
     let Secs(quiz_max_age) = layers.pick(&keys::MIRROR_MAX_AGE, Secs(default.quiz_max_age))?;
     rules.clients_a_name = layers.pick(&keys::MIRROR_CLIENTS, default.rules.clients_a_name)?;
     let Popular(popular) = layers.pick(&keys::MIRROR_POPULAR, Popular(default.popular))?;
-    Ok(MirrorSettings { rules, popular, quiz_max_age, ..MirrorSettings::default() })
+    let notices = layers.pick(&keys::MIRROR_NOTICES, default.notices)?;
+    Ok(MirrorSettings { rules, popular, quiz_max_age, notices, ..MirrorSettings::default() })
 }
 
 fn resolve_channel(layers: &mut Layers<'_>) -> Result<ChannelSettings, SettingsError> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parallax_core::Timestamp;
 
-use super::book::Slot;
+use super::book::{Mirror, Slot};
 use super::dissent::{forgets, is_equivocation};
 use super::event::Reason;
 use super::federation::{Federation, Work};
@@ -84,6 +84,8 @@ impl Federation {
 
     /// An equivocation is proved: no test could say more.
     pub(super) fn proved(&mut self, slot: Slot, proof: Proof, work: &mut Work<'_>) {
+        let lies_on =
+            self.book.at(slot).and_then(|mirror| self.provable_since(mirror)).is_some_and(|at| at <= work.now);
         let Some(mirror) = self.book.at_mut(slot) else { return };
         mirror.rates.dissent(&self.settings);
         if mirror.status == Status::Candidate {
@@ -91,13 +93,22 @@ impl Federation {
             self.fall(slot, Reason::Equivocation, work);
         } else if mirror.status == Status::Active {
             self.ask_for_removal(slot, Reason::Equivocation, Some(proof), work);
+        } else if mirror.status == Status::Inactive && lies_on {
+            // Others took it back, and it lied to their clients: it has that to live down here as well.
+            mirror.since = work.now;
+            self.end_trial(slot);
+            self.fall(slot, Reason::Equivocation, work);
         }
     }
 
-    /// Whether a proof proves: the subject's own key signed what can't be true, each pair within a day, and since it is
-    /// active here. Else who was mended could be removed for ever by the same views.
+    /// Whether a proof proves: the subject's own key signed what can't be true, each pair within a day, and since it has its
+    /// status here. Else who was mended could be removed for ever by the same views.
     pub(super) fn holds(&self, proof: &Proof, subject: Slot, now: Timestamp) -> bool {
-        let Some(mirror) = self.book.at(subject) else { return false };
+        let Some((mirror, since)) =
+            self.book.at(subject).and_then(|mirror| Some((mirror, self.provable_since(mirror)?)))
+        else {
+            return false;
+        };
         let Ok(signer) = Peer::restore(&*self.suite, proof.descriptor.clone()) else { return false };
         if signer.vantage() != mirror.peer.vantage()
             || signer.descriptor().issued_at > now.plus(crate::CLOCK_SKEW)
@@ -110,13 +121,23 @@ impl Federation {
             let view = |signed: &_| third_party_view(&*self.suite, signer.signatory(), signed, None).ok();
             let (one, other) = (view(one)?, view(other)?);
             let (earliest, latest) = span(&one, &other);
-            let is_fresh = earliest >= mirror.since && latest.since(earliest) <= self.settings.day;
+            let is_fresh = earliest >= since && latest.since(earliest) <= self.settings.day;
             is_fresh.then_some((one, other))
         };
         let Some(pairs) = std::iter::once(first).chain(also).map(views).collect::<Option<Vec<_>>>() else {
             return false;
         };
         pairs.first().is_some_and(|(one, other)| is_equivocation(one, other)) || self.is_evasion(&pairs)
+    }
+
+    /// From when on what it signs may prove something here. What is proved is a lie of one and the same day, however many
+    /// clients report it; who still lies the day after was not mended. Whom the operator dropped stays dropped.
+    fn provable_since(&self, mirror: &Mirror) -> Option<Timestamp> {
+        match (mirror.status, mirror.reason) {
+            (Status::Active, _) => Some(mirror.since),
+            (Status::Inactive, Reason::Equivocation) => Some(mirror.since.plus(self.settings.retest_proved)),
+            (Status::Inactive | Status::Candidate | Status::Gone, _) => None,
+        }
     }
 
     /// Three marks within a month, each just before the question that it answers.

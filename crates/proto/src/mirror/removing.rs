@@ -195,14 +195,12 @@ impl Federation {
     fn take_up(&mut self, id: Fingerprint, removal: &Removal, subject: Slot, work: &mut Work<'_>) {
         let until = removal.valid_until;
         let asked = AskedBy { removal: id, by: removal.vantage, until };
-        let active = self.book.at(subject).is_some_and(|mirror| mirror.status == Status::Active);
         let known = self.cases.values().any(|case| case.subject == subject && case.reason == Reason::Equivocation);
         if known {
             // Proved here already.
             return self.vote(id, until, subject, Ballot::Remove, work);
         }
-        let proof = removal.proof.as_ref().filter(|_| active);
-        let proved = proof.filter(|proof| self.holds(proof, subject, work.now));
+        let proved = removal.proof.as_ref().filter(|proof| self.holds(proof, subject, work.now));
         if let Some(proof) = proved {
             self.vote(id, until, subject, Ballot::Remove, work);
             return self.proved(subject, proof.clone(), work);

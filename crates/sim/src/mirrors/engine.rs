@@ -190,6 +190,14 @@ impl Engine {
         number
     }
 
+    /// From now on a mirror is of that kind.
+    #[cfg(test)]
+    pub(super) fn turn(&mut self, number: u32, evil: Option<Evil>) {
+        if let (Some(node), Some(brief)) = (self.nodes.get_mut(number as usize), self.briefs.get_mut(number as usize)) {
+            (node.evil, brief.evil) = (evil, evil);
+        }
+    }
+
     /// When a mirror is up again, if it is down now.
     pub(super) fn down_until(&mut self, number: u32) -> Option<u64> {
         let brief = self.briefs.get_mut(number as usize)?;

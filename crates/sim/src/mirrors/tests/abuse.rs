@@ -209,6 +209,61 @@ fn proof_of(world: &mut World, subject: u32) -> Proof {
     Proof { descriptor: node.peer.signed().clone(), one: one.signed().clone(), other, also: Vec::new() }
 }
 
+/// Hands the same request for removal to everybody, and waits for half a day.
+fn ask_all(world: &mut World, proof: &Proof) {
+    let (now, subject) = (world.engine.now(), world.engine.nodes[0].identity.vantage);
+    let identity = world.engine.nodes[10].identity.clone();
+    let removal = Removal {
+        format: REMOVAL_FORMAT.into(),
+        vantage: identity.vantage,
+        issued_at: now,
+        valid_until: now.plus(Duration::from_secs(3600)),
+        subject,
+        reason: "it contradicts itself".into(),
+        measurements: measured(now),
+        proof: Some(proof.clone()),
+    };
+    let removal = sign(&removal, &identity.statement).unwrap();
+    (1..20).for_each(|to| world.engine.send(to, 1, Event::RemovalAsked { removal: removal.clone() }));
+    let end = world.engine.now_ms + 12 * 3_600_000;
+    world.engine.run_until(end).unwrap();
+}
+
+fn inactive_at(world: &World, subject: u32) -> usize {
+    let subject = world.engine.nodes[subject as usize].identity.vantage;
+    let machines = world.engine.nodes.iter().filter_map(|node| node.machine.as_deref());
+    machines.filter(|machine| machine.status(subject) == Some(Status::Inactive)).count()
+}
+
+#[test]
+fn row_19_who_lies_again_while_it_is_inactive_waits_longer_but_a_day_s_lies_count_once() {
+    const DAY: u64 = 86_400_000;
+    let mut world = World::new(&calm(20));
+    world.engine.run_until(DAY / 24).unwrap();
+    let first = proof_of(&mut world, 0);
+    ask_all(&mut world, &first);
+    world.engine.run_until(4 * DAY).unwrap();
+    // The second time it waits for four days. Whatever else it signed on the day of its fall makes that no longer.
+    let second = proof_of(&mut world, 0);
+    ask_all(&mut world, &second);
+    let same_day = proof_of(&mut world, 0);
+    ask_all(&mut world, &same_day);
+    assert!(inactive_at(&world, 0) >= 18);
+    world.engine.run_until(19 * DAY / 2).unwrap();
+    assert_eq!(inactive_at(&world, 0), 0, "four days and the tests are over");
+    // The third time for sixteen; on the third day of them it still lies, to clients of somebody who took it back.
+    let third = proof_of(&mut world, 0);
+    ask_all(&mut world, &third);
+    world.engine.run_until(12 * DAY).unwrap();
+    let later = proof_of(&mut world, 0);
+    ask_all(&mut world, &later);
+    world.engine.run_until(28 * DAY).unwrap();
+    assert!(inactive_at(&world, 0) >= 18, "thirty days from the last lie");
+    ask_all(&mut world, &later);
+    world.engine.run_until(44 * DAY).unwrap();
+    assert_eq!(inactive_at(&world, 0), 0, "the same two views do not count again");
+}
+
 #[test]
 fn a_proof_removes_once_and_is_not_replayed_against_who_was_mended() {
     let mut world = World::new(&calm(20));

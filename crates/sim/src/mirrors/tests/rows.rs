@@ -308,7 +308,7 @@ fn row_19_a_liar_is_found_out_becomes_inactive_everywhere_is_mended_and_active_a
     let liar = vantage(&world, 0);
     hours(&mut world, 48);
     assert_eq!(held_as(&world, liar, Status::Inactive), 19);
-    world.engine.nodes[0].evil = None;
+    world.engine.turn(0, None);
     let identity = world.engine.nodes[0].identity.clone();
     let mended = Arc::new(identity.peer(&portrait(0), world.engine.now()).unwrap());
     world.engine.nodes[0].peer = Arc::clone(&mended);
@@ -368,7 +368,7 @@ fn row_20_health_checks_never_stop() {
 #[test]
 fn row_20_a_mirror_that_is_honest_to_mirrors_alone_is_caught_by_a_clients_report() {
     let mut world = World::new(&calm(20));
-    world.engine.nodes[0].evil = Some(Evil::Selective);
+    world.engine.turn(0, Some(Evil::Selective));
     world.engine.nodes[0].machine = None;
     let two_faced = vantage(&world, 0);
     hours(&mut world, 48);
