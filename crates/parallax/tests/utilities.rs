@@ -6,7 +6,12 @@
 mod served;
 mod support;
 
+use std::time::{Duration, Instant};
+
+use parallax_client::{Deadline, NodeVantage, VantagePoint as _};
 use parallax_lab::{Answer, Behaviour, Lab, Site, Validity};
+use parallax_proto::mirror::{forgets, is_equivocation};
+use parallax_proto::{Question, Verified, View};
 use support::{Home, Run};
 
 /// A lab with one honest site, and a home whose settings lead there.
@@ -353,5 +358,42 @@ fn what_an_old_notary_remembered_is_told_by_a_running_node_and_by_the_next_one()
     assert_eq!(told(&node, "old.invalid"), wanted);
     assert_eq!(other.run(&["services", "remove", "old.invalid"]).status, 0);
     wait_for(&node, "");
+    node.stop();
+}
+
+/// A view as the node that is named so signs it, verified.
+async fn signed_view(node: &served::Served, service: &str) -> Verified<View> {
+    let vantage = NodeVantage::new(node.url().parse().unwrap(), None).unwrap();
+    let question = Question { max_age: Duration::ZERO, ..Question::about(service.parse().unwrap()) };
+    vantage.view(question, Deadline::within(served::PATIENCE)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn row_16_who_removes_a_service_from_a_running_node_says_so_in_its_next_view_and_is_no_liar() {
+    let world = World::start().await;
+    let node = tokio::task::block_in_place(|| served::Served::start(&world.home, "data", &[]));
+    let before = signed_view(&node, &world.service).await;
+    let key = before.content().now.proved().expect("the site answers").key;
+    assert_eq!(before.content().history.len(), 1);
+
+    let run = world.run(&["services", "remove", &world.service], "");
+    assert_eq!(run.status, 0, "{run:?}");
+    // Looks at one service are two seconds apart; side by side, views need not know of one another.
+    let begun = Instant::now();
+    let after = loop {
+        let view = signed_view(&node, &world.service).await;
+        let apart = view.content().issued_at.since(before.content().issued_at);
+        if view.content().now.at > before.content().now.at && apart > Duration::from_secs(2) {
+            break view;
+        }
+        assert!(begun.elapsed() < served::PATIENCE, "it does not look again");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let (old, new) = (before.content(), after.content());
+    assert_eq!(new.now.proved().map(|met| met.key), Some(key), "the same site");
+    assert!(new.history.iter().all(|span| span.first_seen > old.now.at), "it remembers nothing of it: {new:?}");
+    assert!(new.kept_since > old.kept_since && new.kept_since >= Some(old.now.at), "{new:?}");
+    assert!(!is_equivocation(&before, &after), "an operator may have a service forgotten");
+    assert_eq!(forgets(&before, &after), new.kept_since, "and everybody sees that it did");
     node.stop();
 }

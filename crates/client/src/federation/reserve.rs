@@ -121,8 +121,11 @@ impl Reserve {
 
     /// Which of the drawn are to be asked now.
     pub(crate) fn due(&mut self, now: Instant) -> Range<usize> {
-        let late = self.unconnected.iter_mut().filter(|until| until.is_some_and(|until| until <= now));
-        let silent = late.map(Option::take).count();
+        let mut silent = 0_usize;
+        for until in self.unconnected.iter_mut().filter(|until| until.is_some_and(|until| until <= now)) {
+            *until = None;
+            silent += 1;
+        }
         if silent > 0 || self.next_at().is_some_and(|next| next <= now) {
             self.late += silent.max(1);
             self.next = now + self.every;
