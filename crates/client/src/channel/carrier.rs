@@ -43,7 +43,7 @@ impl Carrier {
             Way::Tls => Self::Http(Box::new(Http::new(at)?)),
             Way::Plain => Self::Http(Box::new(Http::plain(at)?)),
             #[cfg(feature = "cluster")]
-            Way::Queue(queue, access) => Self::Bus(Box::new(Bus::new(url, queue, access)?)),
+            Way::Queue(queue) => Self::Bus(Box::new(Bus::new(url, &queue.0, &queue.1)?)),
         })
     }
 

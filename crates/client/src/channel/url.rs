@@ -14,7 +14,7 @@ pub(super) enum Way {
     Tls,
     Plain,
     #[cfg(feature = "cluster")]
-    Queue(QueueUrl, QueueAccess),
+    Queue(Box<(QueueUrl, QueueAccess)>),
 }
 
 /// `https://HOST:PORT#VANTAGE-ID`, or `http://…` for the plain listener: a channel needs no TLS below it, since the pin
@@ -46,7 +46,7 @@ impl ServerUrl {
     pub fn with_access(self, access: QueueAccess) -> Self {
         match self.way {
             #[cfg(feature = "cluster")]
-            Way::Queue(queue, _) => Self { at: self.at, way: Way::Queue(queue, access) },
+            Way::Queue(queue) => Self { at: self.at, way: Way::Queue(Box::new((queue.0, access))) },
             way => {
                 drop(access);
                 Self { at: self.at, way }
@@ -65,7 +65,7 @@ impl ServerUrl {
             Way::Tls => format!("https://{}", self.at.authority()),
             Way::Plain => format!("http://{}", self.at.authority()),
             #[cfg(feature = "cluster")]
-            Way::Queue(queue, _) => queue.to_string(),
+            Way::Queue(queue) => queue.0.to_string(),
         }
     }
 }
@@ -105,7 +105,7 @@ fn at_queue(text: &str) -> Result<ServerUrl, BadVantageUrl> {
     let (queue, pin) = text.split_at(text.find('#').unwrap_or(text.len()));
     let queue: QueueUrl = queue.parse()?;
     let at = format!("https://{}:{}{pin}", queue.host(), queue.port()).parse()?;
-    Ok(ServerUrl { at, way: Way::Queue(queue, QueueAccess::default()) })
+    Ok(ServerUrl { at, way: Way::Queue(Box::new((queue, QueueAccess::default()))) })
 }
 
 #[cfg(not(feature = "cluster"))]

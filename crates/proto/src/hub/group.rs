@@ -163,8 +163,9 @@ impl Listener {
         if known.is_some_and(|run| run.newest.get(place).copied().flatten().is_some_and(|newest| count <= newest)) {
             return None;
         }
-        // An earlier run says nothing any more, or who recorded it could end the later one.
-        if self.heard.get(&from).is_some_and(|run| *session < run.session) {
+        // An earlier run says nothing any more, or who recorded it could end the later one. After a silence nothing that was
+        // recorded is young enough: then it is a clock that was set back.
+        if self.heard.get(&from).is_some_and(|run| *session < run.session && now.since(run.at) <= SKEW * 2) {
             return None;
         }
         let fresh = if known.is_none() { Some(self.group.key(from, session)?) } else { None };

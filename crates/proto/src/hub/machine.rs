@@ -1,6 +1,7 @@
 //! The hub's state machine: who is attached, what is asked, who looks. It does no I/O and reads no clock: calls with `now`
 //! in, [`Action`]s and the next deadline out.
 
+mod lent;
 mod looks;
 mod peers;
 mod siblings;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use parallax_core::{ServiceId, Suite, Timestamp, VantageId};
 use rand_core::Rng;
 
+use self::lent::LentLooks;
 use self::siblings::Siblings;
 use super::asks::{Asking, Edge, Question, Row, Sighted};
 use super::budget::Buckets;
@@ -202,6 +204,7 @@ pub struct Hub {
     impatience: VecDeque<(Timestamp, LookId)>,
     despair: VecDeque<(Timestamp, LookId)>,
     siblings: Siblings,
+    lent: LentLooks,
     actions: Vec<Action>,
     stats: Stats,
 }
@@ -227,6 +230,7 @@ impl Hub {
             impatience: VecDeque::new(),
             despair: VecDeque::new(),
             siblings: Siblings::default(),
+            lent: LentLooks::default(),
             actions: Vec::new(),
             stats: Stats::default(),
             settings,
@@ -375,7 +379,7 @@ impl Hub {
         let looks = [self.impatience.front(), self.despair.front()].into_iter().flatten().map(|(due, _)| *due);
         let heartbeat = self.heartbeats.peek().map(|Reverse((due, ..))| *due);
         let deadline = self.deadlines.peek().map(|Reverse((due, _))| *due);
-        looks.chain(heartbeat).chain(deadline).chain(self.siblings.deadline()).min()
+        looks.chain(heartbeat).chain(deadline).chain(self.siblings.deadline()).chain(self.lent.deadline()).min()
     }
 
     /// Ends every question and detaches every peer.

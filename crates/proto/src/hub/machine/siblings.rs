@@ -4,20 +4,18 @@
 //! (a key once, exactly N, so many of a network, chance) holds over all of them. A look at a peer elsewhere goes by way of
 //! its hub. What is spent is told as well, a moment later.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use parallax_core::{ServiceId, Timestamp, VantageId};
 use rand_core::Rng;
 
-use super::looks::valid_until;
-use super::{Action, Detached, Hub, Refused, network_of};
+use super::{Action, Detached, Hub, network_of};
 use crate::hub::pool::{NewPeer, Peer, Slot, Way};
 use crate::hub::settings::PerMinute;
 use crate::hub::siblings::{News, SharedPeer, Whole, Word};
-use crate::hub::wire::{Look, LookId, Nonce, PeerSpki, Seen};
-use crate::signed::Signed;
+use crate::hub::wire::PeerSpki;
 
 /// A hub tells its siblings at least this often that it is there.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -32,8 +30,6 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const MOST_SIBLINGS: usize = 64;
 /// Peers of all siblings together.
 const MOST_THERE: usize = 100_000;
-/// Looks under way for siblings.
-const MOST_LENT: usize = 65_536;
 /// Peers in one message, and other things in one: it stays below what a queue carries.
 const PEERS_AT_ONCE: usize = 200;
 const THINGS_AT_ONCE: usize = 1_000;
@@ -53,8 +49,6 @@ pub(super) struct Siblings {
     asks: HashMap<VantageId, u32>,
     /// When they are told next.
     next: Timestamp,
-    lent: HashMap<LookId, Lent>,
-    lent_until: VecDeque<(Timestamp, LookId)>,
 }
 
 /// One of the others.
@@ -66,15 +60,6 @@ struct Sibling {
     /// While it lists all of its peers: those that it has named so far.
     listed: Option<HashSet<VantageId>>,
     again_at: Timestamp,
-}
-
-/// A look that a peer of this hub makes for a sibling.
-#[derive(Debug)]
-struct Lent {
-    to: VantageId,
-    peer: VantageId,
-    service: ServiceId,
-    nonce: Nonce,
 }
 
 impl Siblings {
@@ -114,8 +99,7 @@ impl Siblings {
     pub(super) fn deadline(&self) -> Option<Timestamp> {
         self.own?;
         let silent = self.known.values().map(|sibling| sibling.heard_at.plus(SILENT)).min();
-        let lent = self.lent_until.front().map(|(due, _)| *due);
-        silent.into_iter().chain(lent).chain([self.next]).min()
+        silent.into_iter().chain([self.next]).min()
     }
 }
 
@@ -176,10 +160,7 @@ impl Hub {
         let gone: Vec<VantageId> =
             self.siblings.known.iter().filter(|(_, sibling)| silent(sibling)).map(|(id, _)| *id).collect();
         gone.into_iter().for_each(|sibling| self.sibling_gone(sibling, now, rng));
-        while let Some((_, look)) = self.siblings.lent_until.front().copied().filter(|(due, _)| *due <= now) {
-            self.siblings.lent_until.pop_front();
-            self.lent_failed(look);
-        }
+        self.see_to_lent(now);
         if self.siblings.next <= now {
             self.tell_news(now);
         }
@@ -192,7 +173,7 @@ impl Hub {
         }
     }
 
-    fn tell(&mut self, to: Option<VantageId>, word: Word) {
+    pub(super) fn tell(&mut self, to: Option<VantageId>, word: Word) {
         self.actions.push(Action::Tell { to, word: Box::new(word) });
     }
 
@@ -222,9 +203,7 @@ impl Hub {
     fn sibling_gone(&mut self, from: VantageId, now: Timestamp, rng: &mut dyn Rng) {
         let Some(sibling) = self.siblings.known.remove(&from) else { return };
         sibling.peers.into_keys().for_each(|peer| self.left(from, peer, now, rng));
-        let lent = self.siblings.lent.iter().filter(|(_, lent)| lent.to == from).map(|(look, _)| *look);
-        let lent: Vec<LookId> = lent.collect();
-        self.forget_lent(from, &lent);
+        self.forget_all_lent(from);
     }
 
     fn news(&mut self, from: VantageId, news: News, now: Timestamp, rng: &mut dyn Rng) {
@@ -372,105 +351,6 @@ impl Hub {
         let Some(sibling) = self.siblings.known.get_mut(&from) else { return };
         if let Some(since) = sibling.peers.remove(&peer) {
             sibling.whole.take(peer, since);
-        }
-    }
-
-    /// A sibling asks one of our peers.
-    fn lend(&mut self, to: VantageId, id: VantageId, look: Look, now: Timestamp) {
-        let slot = self.pool.slot_of(id);
-        let peer = slot.and_then(|slot| self.pool.peer_mut(slot));
-        let place = peer.and_then(|peer| peer.way.here().map(|connection| (connection, peer)));
-        let is_known = self.siblings.lent.contains_key(&look.look_id) || self.hoped.contains_key(&look.look_id);
-        let is_full = self.siblings.lent.len() >= MOST_LENT;
-        let taken = place.filter(|_| !is_known && !is_full).and_then(|(connection, peer)| {
-            peer.looks.take(peer.rate, now).is_ok().then(|| {
-                peer.under_way.push(look.look_id);
-                connection
-            })
-        });
-        let Some(connection) = taken else {
-            return self.tell(Some(to), Word::Seen { look_id: look.look_id, view: None });
-        };
-        let lent = Lent { to, peer: id, service: look.service.clone(), nonce: look.nonce };
-        self.siblings.lent.insert(look.look_id, lent);
-        self.siblings.lent_until.push_back((now.plus(self.settings.patience * 2), look.look_id));
-        self.stats.lent += 1;
-        self.actions.push(Action::Look { connection, look });
-    }
-
-    /// A peer of ours replies to a look that was none of ours; `None` when it was no sibling's either.
-    pub(super) fn seen_for_sibling(&mut self, peer: VantageId, seen: &Seen) -> Option<Result<(), Refused>> {
-        self.siblings.lent.get(&seen.look_id).filter(|lent| lent.peer == peer)?;
-        let lent = self.siblings.lent.remove(&seen.look_id)?;
-        let answers = seen.view.as_ref().map(|view| valid_until(view, peer, &lent.service, lent.nonce));
-        let (view, done) = match answers {
-            Some(Ok(_)) => (seen.view.clone(), Ok(())),
-            Some(Err(why)) => {
-                self.stats.malformed += 1;
-                (None, Err(Refused::Malformed(why)))
-            }
-            None => (None, Ok(())),
-        };
-        self.tell(Some(lent.to), Word::Seen { look_id: seen.look_id, view });
-        Some(done)
-    }
-
-    /// What a peer of a sibling saw. It may be a reply only to a look that went there.
-    fn seen_there(&mut self, from: VantageId, look: LookId, view: Option<Signed>, now: Timestamp, rng: &mut dyn Rng) {
-        let Some(hoped) = self.hoped.get(&look).filter(|hoped| hoped.there == Some(from)) else {
-            self.stats.unasked += 1;
-            return;
-        };
-        let (id, slot, ask) = (hoped.peer, hoped.slot, hoped.ask);
-        let Some(peer) = self.pool.peer_mut(slot).filter(|peer| peer.id == id) else { return };
-        peer.under_way.retain(|one| *one != look);
-        let spki = std::sync::Arc::clone(&peer.spki);
-        let Some(question) = self.questions.get(&ask) else { return };
-        let service = question.ask.service.clone();
-        let read = view.map(|view| (valid_until(&view, id, &service, question.ask.nonce), view));
-        match read {
-            Some((Ok(valid_until), view)) => self.looked(look, (spki, service, valid_until), view, now, rng),
-            Some((Err(_), _)) => {
-                self.stats.malformed += 1;
-                self.look_failed(look, now, rng);
-            }
-            None => self.look_failed(look, now, rng),
-        }
-    }
-
-    /// A look that its peer does not make, whoever asked for it.
-    pub(super) fn one_failed(&mut self, look: LookId, now: Timestamp, rng: &mut dyn Rng) {
-        if !self.lent_failed(look) {
-            self.look_failed(look, now, rng);
-        }
-    }
-
-    fn lent_failed(&mut self, look: LookId) -> bool {
-        let Some(lent) = self.siblings.lent.remove(&look) else { return false };
-        self.free(lent.peer, look);
-        self.tell(Some(lent.to), Word::Seen { look_id: look, view: None });
-        true
-    }
-
-    fn forget_lent(&mut self, from: VantageId, looks: &[LookId]) {
-        for look in looks {
-            if self.siblings.lent.get(look).is_some_and(|lent| lent.to == from)
-                && let Some(lent) = self.siblings.lent.remove(look)
-            {
-                self.free(lent.peer, *look);
-            }
-        }
-    }
-
-    fn free(&mut self, peer: VantageId, look: LookId) {
-        let peer = self.pool.slot_of(peer).and_then(|slot| self.pool.peer_mut(slot));
-        peer.into_iter().for_each(|peer| peer.under_way.retain(|one| *one != look));
-    }
-
-    /// Nobody waits for these looks any more: their hubs need not either.
-    pub(super) fn forget_there(&mut self, looks: HashMap<VantageId, Vec<LookId>>) {
-        for (sibling, looks) in looks {
-            self.tell(Some(sibling), Word::Forget { looks });
         }
     }
 
