@@ -574,7 +574,7 @@ mod tests {
             Roles { hub: true, janus: false }.write().parse::<toml::Value>().unwrap().as_array().unwrap().len(),
             1
         );
-        assert!(read::<Roles>("peer").unwrap_err().contains("the roles are hub, mirror and notary"));
+        assert!(read::<Roles>("peer").unwrap_err().contains("the roles are hub, janus, mirror and notary"));
         assert!(read::<Roles>("").is_err() && Roles::read(&Raw::List(vec![Raw::List(vec![])])).is_err());
     }
 
