@@ -64,7 +64,9 @@ impl Office {
                 let bad = |why: parallax_janus::BadMailbox| {
                     Problem::parameter(
                         "what",
-                        format!("it is neither a key's id (64 hex digits) nor an address: {why}"),
+                        format!(
+                            "it is neither a key's id (64 hex digits, as \"parallax ca list --json\" shows them) nor an address: {why}"
+                        ),
                     )
                 };
                 let mailbox = Mailbox::from_typed(&wish.what).map_err(bad)?;
