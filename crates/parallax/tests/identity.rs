@@ -77,7 +77,8 @@ fn a_code_becomes_a_certificate_that_is_renewed_and_revoked() {
     fails(&wrong, phrase);
     // Asked for on standard input, as it is typed.
     let typed = mail.code().to_lowercase();
-    let run = user.run_with_input(&["id", "confirm"], format!(" {} {}\n", &typed[..4], &typed[4..]).as_bytes());
+    let (first, second) = typed.split_at(4);
+    let run = user.run_with_input(&["id", "confirm"], format!(" {first} {second}\n").as_bytes());
     assert_eq!(run.status, 0, "{run:?}");
     assert!(run.stdout.starts_with("ann@example.com is certified until 20"), "{run:?}");
     assert!(run.stderr.contains(&format!("must show the phrase {phrase}")), "{run:?}");

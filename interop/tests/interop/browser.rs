@@ -3,10 +3,11 @@
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Browser, Running, User, needs};
+use crate::support::{Browser, Node, PATIENCE, Running, User, needs};
 
 /// A running `parallax agent`.
 struct Agent {
@@ -89,6 +90,83 @@ fn site(page: String) -> u16 {
         }
     });
     port
+}
+
+/// The text of the newest mail with this subject, once it has come.
+fn mail(folder: &std::path::Path, subject: &str) -> String {
+    let begun = Instant::now();
+    loop {
+        let files = std::fs::read_dir(folder.join("new")).into_iter().flatten().flatten();
+        let mails = files.map(|file| std::fs::read_to_string(file.path()).unwrap());
+        if let Some(mail) = mails.into_iter().find(|mail| mail.contains(&format!("\nSubject: {subject}"))) {
+            // Quoted-printable: soft line breaks, and the equals signs of a certificate.
+            return mail.replace("\r\n", "\n").replace("=\n", "").replace("=3D", "=");
+        }
+        assert!(begun.elapsed() < PATIENCE, "the mail never came");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn link_in(mail: &str) -> &str {
+    mail.lines().find(|line| line.starts_with("http://localhost:15342/")).unwrap()
+}
+
+#[test]
+fn a_mail_becomes_a_certificate() {
+    needs!("chromium");
+    let user = User::new();
+    let (mails, data) = (user.home().join("mails"), user.home().join("node"));
+    let serve = ["serve", "--role", "janus", "--listen", "127.0.0.1:0", "--listen-tls", "127.0.0.1:0", "--data"];
+    let mut serve = user.command(&[&serve[..], &[data.to_str().unwrap()]].concat());
+    let node = Node::started(serve.env("PARALLAX_JANUS_SMTP", format!("maildir:{}", mails.display())), data);
+    let agent = Agent::start(&user);
+    let placed = user.run(&["id", "request", "ann@example.com", "--json", "--janus", &node.url()]);
+    assert_eq!(placed.status, 0, "{placed:?}");
+    let phrase = placed.json()["phrase"].as_str().unwrap().to_owned();
+    let first = mail(&mails, "Confirm your address");
+    assert!(first.contains(&phrase), "{first}");
+
+    let mut browser = Browser::start(&[]);
+    browser.open(&agent.link(link_in(&first)));
+    browser.sees("Is this your order?");
+    assert!(browser.text().contains(&phrase), "{}", browser.text());
+    let state = |user: &User| user.run(&["id", "show", "--json"]).json()["identities"][0]["state"].take();
+    assert_eq!(state(&user), json!("not-yet"), "opening the link does nothing");
+    browser.press("Get the certificate");
+    browser.sees("You have a certificate");
+    assert_eq!(state(&user), json!("certified"));
+    // The same link again is of no order any more.
+    browser.open("about:blank");
+    browser.open(&agent.link(link_in(&first)));
+    browser.sees("Not your order");
+
+    // The second mail, for a client that was off: as if the certificate had not come.
+    let kept = user.home().join("config/parallax/id/ann@example.com/certificate.pem");
+    let second = mail(&mails, "Your Parallax certificate");
+    browser.open(&agent.link(link_in(&second)));
+    browser.sees("Not done");
+    assert!(browser.text().contains("there is nothing to import"), "{}", browser.text());
+    std::fs::remove_file(&kept).unwrap();
+    browser.open("about:blank");
+    browser.open(&agent.link(link_in(&second)));
+    browser.sees("Import this certificate?");
+    assert_eq!(state(&user), json!("not-yet"));
+    browser.press("Import it");
+    browser.sees("You have a certificate");
+    assert_eq!(state(&user), json!("certified"));
+
+    // What is attached, from disk.
+    std::fs::remove_file(&kept).unwrap();
+    let (_, attached) = second.split_once("\n-----BEGIN CERTIFICATE-----").unwrap();
+    let attached = attached.rsplit_once("-----END CERTIFICATE-----").unwrap().0;
+    let file = user.home().join("parallax-certificate.pem");
+    std::fs::write(&file, format!("-----BEGIN CERTIFICATE-----{attached}-----END CERTIFICATE-----\n")).unwrap();
+    browser.open(&agent.link("http://localhost:15342/"));
+    browser.sees("Your mailbox as your identity");
+    browser.choose_file(file.to_str().unwrap());
+    browser.press("Import it");
+    browser.sees("You have a certificate");
+    assert_eq!(state(&user), json!("certified"));
 }
 
 #[test]

@@ -39,7 +39,7 @@ pub struct JanusNode {
 #[derive(Clone, Debug)]
 pub enum Placement {
     /// A mail is on its way, or is not: the order is to be answered with what it says.
-    Proof(PendingOrder),
+    Proof(Box<PendingOrder>),
     /// The classic flow: the certificate itself comes by mail.
     Classic {
         /// Until when the node tries to send it.
@@ -77,7 +77,7 @@ impl JanusNode {
             OrderPlaced::Proof { order, token2, expires_at } => (order, token2, expires_at),
         };
         let token = |text: String| text.parse().map_err(|_| JanusError::Answer);
-        Ok(Placement::Proof(PendingOrder {
+        Ok(Placement::Proof(Box::new(PendingOrder {
             order: token(order)?,
             token2: token(token2)?,
             janus: self.url.clone(),
@@ -88,7 +88,7 @@ impl JanusNode {
             expires_at,
             deny_others,
             request: hash_of(&request),
-        }))
+        })))
     }
 
     /// How an order stands, and its mail.

@@ -90,9 +90,9 @@ impl Mail {
     /// The only line of eight characters of base32 behind four blanks.
     pub(crate) fn code(&self) -> String {
         let text = self.text();
-        let lines = text.lines().filter_map(|line| line.strip_prefix("    "));
+        let mut lines = text.lines().filter_map(|line| line.strip_prefix("    "));
         let is_code = |line: &&str| line.len() == 8 && line.bytes().all(|b| matches!(b, b'A'..=b'Z' | b'2'..=b'7'));
-        lines.filter(is_code).next().unwrap_or_else(|| panic!("no code in {text}")).to_owned()
+        lines.find(is_code).unwrap_or_else(|| panic!("no code in {text}")).to_owned()
     }
 
     /// What is attached.
@@ -126,8 +126,9 @@ fn unquoted(text: &str) -> String {
     let mut parts = joined.split('=');
     let mut out = parts.next().unwrap().as_bytes().to_vec();
     for part in parts {
-        out.push(u8::from_str_radix(&part[..2], 16).unwrap());
-        out.extend(part[2..].as_bytes());
+        let (digits, rest) = part.split_at(2);
+        out.push(u8::from_str_radix(digits, 16).unwrap());
+        out.extend(rest.as_bytes());
     }
     String::from_utf8(out).unwrap()
 }
