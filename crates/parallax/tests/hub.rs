@@ -118,7 +118,7 @@ fn hubs_are_listed_and_wrong_use_says_what_would_be_right() {
         (vec!["peer", "--hub", "nonsense"], "write https://HOST:PORT#VANTAGE-ID"),
         (vec!["peer", "--hub", &url, "--region", "Nowhere!"], "--region"),
         (vec!["peer", "--hub", &url, "--count", "0"], "--count"),
-        (vec!["serve", "--role", "king"], "the roles are hub, mirror and notary"),
+        (vec!["serve", "--role", "king"], "the roles are hub, janus, mirror and notary"),
         (vec!["check", "--vantage", "hub+https://127.0.0.1:1", "example.com"], "has no pin"),
     ] {
         let run = home.run(&arguments);

@@ -1,7 +1,5 @@
 //! What a janus counts. All of `/metrics` is public, so nothing here tells whether a mail goes out to an address.
 
-use std::sync::atomic::AtomicU64;
-
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -42,7 +40,7 @@ pub(crate) struct JanusMetrics {
 
 impl JanusMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        let families: [(&str, &str, &Family<Label, Counter<u64, AtomicU64>>); 5] = [
+        let families = [
             (JANUS_ORDERS, "Orders for certificates, by outcome", &self.orders),
             (JANUS_ANSWERS, "Answers to orders, by outcome", &self.answers),
             (JANUS_CERTIFICATES, "Certificates of mailboxes, by kind", &self.certificates),
