@@ -220,8 +220,7 @@ fn killed(mut world: World) {
     assert_eq!(store.execute(damaged, []).unwrap(), 1);
     drop(store);
     let log = world.at_home.path().join("log");
-    let flags = ["--role", "hub,janus", "--listen-tls", &https];
-    world.node = Served::with_log(&world.at_home, "data", &flags, &log);
+    world.node = Served::at_with_log(&world.at_home, "data", &https, &["--role", "hub,janus"], &log);
     let said = std::fs::read_to_string(&log).unwrap();
     assert!(said.contains("can't be read; it is left out") && said.contains("it is in nobody"), "{said}");
     let list = ann.done(&["trust", "list", "--json"]).json();

@@ -61,7 +61,7 @@ impl BelieveSettings {
         }
         // A list is valid for an hour, and what was revoked must be refused within five minutes.
         if !(Duration::from_secs(1)..=parallax_janus::DENY_REFRESH).contains(&self.refresh) {
-            return bad("janus.believe_refresh", "between 1 s and 5 minutes".into());
+            return bad("janus.believe_refresh_secs", "between 1 s and 5 minutes".into());
         }
         Ok(())
     }

@@ -643,6 +643,7 @@ mod tests {
         assert_eq!(read("hub"), Ok(Roles { hub: true, janus: false }));
         assert_eq!(read("notary,hub, mirror"), Ok(Roles { hub: true, janus: false }));
         assert_eq!(read("hub,janus"), Ok(Roles { hub: true, janus: true }));
+        assert_eq!(read("janus"), Ok(Roles { hub: false, janus: true }));
         assert_eq!(Roles::read(&Raw::List(vec![])), Ok(Roles::default()));
         assert_eq!(
             Roles { hub: true, janus: false }.write().parse::<toml::Value>().unwrap().as_array().unwrap().len(),

@@ -36,6 +36,11 @@ impl Served {
         Self::logging_to(home, data, "127.0.0.1:0", flags, std::fs::File::create(log).unwrap().into())
     }
 
+    /// One whose HTTPS listener is here, and whose log goes to this file.
+    pub(crate) fn at_with_log(home: &Home, data: &str, listen_tls: &str, flags: &[&str], log: &Path) -> Self {
+        Self::logging_to(home, data, listen_tls, flags, std::fs::File::create(log).unwrap().into())
+    }
+
     fn logging_to(home: &Home, data: &str, listen_tls: &str, flags: &[&str], log: Stdio) -> Self {
         let fixed = ["serve", "--listen", "127.0.0.1:0", "--listen-tls", listen_tls, "--allow-private", "--data", data];
         let mut child = home.command(&[&fixed, flags].concat()).stderr(log).spawn().unwrap();
