@@ -95,7 +95,7 @@ impl Channel {
     }
 
     /// Connects from this local address.
-    pub(crate) fn from_source(self, source: Option<IpAddr>) -> Self {
+    pub(crate) fn looking_from(self, source: Option<IpAddr>) -> Self {
         Self { source, ..self }
     }
 

@@ -213,7 +213,7 @@ impl PeerLoop {
     }
 
     /// Connects from this local address: the hub counts the peer to the network that it comes from.
-    pub fn from_source(self, source: Option<IpAddr>) -> Self {
+    pub fn looking_from(self, source: Option<IpAddr>) -> Self {
         Self { source, ..self }
     }
 

@@ -63,7 +63,7 @@ impl Lab {
         let prober = Prober::new(self.probe_settings(source)?)?;
         let id = VantageId::from(key.id());
         let peer = PeerLoop::new(hub.url().clone(), PeerEye::new(key, prober, settings))?;
-        let peer = peer.from_source(Some(source.into()));
+        let peer = peer.looking_from(Some(source.into()));
         let (tell, mut told) = watch::channel(Standing::default());
         let task = self.spawner().spawn(async move {
             match peer.run(move |news| tell.send_modify(|standing| standing.take(&news))).await {}

@@ -60,7 +60,7 @@ impl Attached {
         source: Option<IpAddr>,
         deadline: Deadline,
     ) -> Result<Self, CallError> {
-        let carrier = Carrier::new(&url)?.from_source(source);
+        let carrier = Carrier::new(&url)?.looking_from(source);
         let mut opener = Opener::new(url, key)?;
         let connecting = async {
             let mut link = carrier.link(deadline).await?;

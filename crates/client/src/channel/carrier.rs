@@ -48,9 +48,9 @@ impl Carrier {
     }
 
     /// Connects from this local address; a message queue has its own.
-    pub(super) fn from_source(self, source: Option<IpAddr>) -> Self {
+    pub(super) fn looking_from(self, source: Option<IpAddr>) -> Self {
         match self {
-            Self::Http(http) => Self::Http(Box::new(http.from_source(source))),
+            Self::Http(http) => Self::Http(Box::new(http.looking_from(source))),
             #[cfg(feature = "cluster")]
             queue @ Self::Bus(_) => queue,
         }

@@ -78,7 +78,7 @@ fn crowd() -> usize {
     let files: usize = line.split_whitespace().next().unwrap().parse().unwrap_or(usize::MAX);
     let crowd = (files.saturating_sub(600) / 3).min(1_000);
     if crowd < 1_000 {
-        println!("only {crowd} liars: no more files may be open; raise the limit (ulimit -n)");
+        tracing::warn!(crowd, "fewer liars: no more files may be open; raise the limit (ulimit -n)");
     }
     crowd
 }

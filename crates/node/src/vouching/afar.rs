@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_client::{Deadline, Missing, NodeVantage, VantageUrl, read_certificates};
-use parallax_core::Fingerprint;
 use parallax_janus::{Denied, Judge};
 use parallax_probe::AwsLc;
 use parallax_proto::janus::CaList;
@@ -79,7 +78,7 @@ fn believed(list: &CaList) -> Result<Believed, String> {
         roots.extend(read_certificates(pem.as_bytes()).map_err(|why| format!("a root in its list: {why}"))?);
     }
     Judge::new(Arc::new(AwsLc), &roots).map_err(|why| why.to_string())?;
-    let keys = list.keys.iter().copied().collect::<Vec<Fingerprint>>();
+    let keys = list.keys.to_vec();
     let denied = Denied::new(keys, list.issued_at, list.valid_until).map_err(|why| why.to_string())?;
     Ok(Believed { roots, denied })
 }

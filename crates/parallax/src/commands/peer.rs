@@ -42,7 +42,7 @@ pub(crate) fn run(args: &PeerArgs, config: Option<&Path>) -> Result<u8, Failure>
     for key in keys(args, &settings)? {
         let eye = PeerEye::new(key, prober.clone(), peer_settings(args));
         let peer = PeerLoop::new(url.clone(), eye).map_err(Failure::usage)?.through(Arc::clone(&door));
-        peers.push(peer.from_source(settings.look.source));
+        peers.push(peer.looking_from(settings.look.source));
     }
     if settings.id_mailbox.is_some() {
         let settings = Arc::new(settings);

@@ -195,7 +195,7 @@ impl Mail {
     pub(crate) fn certificate(&self, mailbox: &str) -> CertificateAnswer {
         let begin = self.find("\n-----BEGIN CERTIFICATE-----\n").unwrap();
         let end = self.rfind("-----END CERTIFICATE-----\n").unwrap();
-        let certificate = format!("{}-----END CERTIFICATE-----\n", &self[begin + 1..end]);
+        let certificate = format!("{}-----END CERTIFICATE-----\n", self.get(begin + 1..end).unwrap());
         CertificateAnswer { certificate, not_after: now(), mailbox: mailbox.into() }
     }
 }

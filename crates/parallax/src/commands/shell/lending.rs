@@ -95,7 +95,7 @@ impl Running {
             let eye = PeerEye::new(key, prober.clone(), PeerSettings::default());
             let (peer, tell, label) =
                 (PeerLoop::new(hub.clone(), eye).map_err(Failure::usage)?, tell.clone(), hub.authority());
-            let peer = peer.from_source(settings.look.source);
+            let peer = peer.looking_from(settings.look.source);
             peers.spawn(peer.run(move |news| drop(tell.send((label.clone(), news)))));
         }
         Ok(Self { _peers: peers, news, looks: 0 })
