@@ -229,7 +229,7 @@ impl Office {
         let certified = certified
             .ok_or_else(|| not_renewable("nothing is remembered of this certificate; order a new one".into()))?;
         let grant = Grant::renewal(&identity, &certified, now).map_err(|why| not_renewable(why.to_string()))?;
-        let issued = self.issue(&grant, now).await?;
+        let issued = self.issue_again(&grant, now).await?;
         self.shared.metrics.janus.certificate("renewal");
         Ok(told(&issued, grant.mailbox()))
     }
