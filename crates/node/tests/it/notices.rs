@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parallax_client::{Deadline, NodeVantage, VantageUrl};
 use parallax_node::{MirrorSettings, MirrorWish, ask_operator};
@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::support::{PATIENCE, TestNode};
+use crate::support::{PATIENCE, TestNode, until};
 
 fn asked(node: &TestNode) -> NodeVantage {
     let url: VantageUrl = node.node.descriptor().addresses[0].parse().unwrap();
@@ -38,14 +38,6 @@ async fn knows(one: &TestNode, other: &TestNode) {
     asked(one).post("/v1/mirrors", body, Deadline::within(PATIENCE)).await.unwrap();
     let path = format!("/v1/mirrors/{}", other.node.vantage());
     until(async || asked(one).fetch(&path, 16 * 1024, Deadline::within(PATIENCE)).await.is_ok()).await;
-}
-
-async fn until(holds: impl AsyncFn() -> bool) {
-    let begun = Instant::now();
-    while !holds().await {
-        assert!(begun.elapsed() < PATIENCE, "it does not come to hold");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 async fn wishes(of: &TestNode, about: &TestNode, wish: Wish) {

@@ -170,9 +170,7 @@ async fn real_answers_are_as_described() {
     let request = http::Request::post("/v1/mirrors").body(serde_json::to_string(&wrapped).unwrap().into()).unwrap();
     fits("Joined", &crate::support::call(node.node.router(), request).await.json());
     let known = format!("/v1/mirrors/{}", other.node.vantage());
-    while node.get(&known).await.status != 200 {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    crate::support::until(async || node.get(&known).await.status == 200).await;
     fits("Standing", &node.get(&known).await.json());
     fits("MirrorList", &node.get("/v1/mirrors").await.json());
     for path in ["/nowhere", "/v1/view?service=a..b"] {
