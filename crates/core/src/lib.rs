@@ -18,6 +18,7 @@ mod mail;
 mod most;
 mod notary;
 mod observation;
+mod observation_json;
 mod old_rows;
 mod plain;
 mod policy;

@@ -23,53 +23,23 @@ pub struct Look {
 }
 
 /// What one vantage point saw at one moment for one service: address, chain and proof of key, or the failure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "ReadObservation")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observation {
     /// When the look ended, by the vantage point's clock.
     pub at: Timestamp,
     /// The address that was connected to; `None` when it did not come to that.
-    #[serde(default)]
     pub address: Option<SocketAddr>,
     /// How it ended.
     pub outcome: Outcome,
     /// Whether the server would begin TLS, as far as it came to that; `None` at services that need no upgrade, and in
     /// what older vantage points tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub starttls: Option<Starttls>,
     /// What was met, when a certificate was.
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub met: Option<Met>,
 }
 
-/// An observation as it is read. Flattening reads a certificate with one broken field as none at all, so that is told
-/// from a failed look afterwards.
-#[derive(Deserialize)]
-struct ReadObservation {
-    at: Timestamp,
-    #[serde(default)]
-    address: Option<SocketAddr>,
-    outcome: Outcome,
-    #[serde(default)]
-    starttls: Option<Starttls>,
-    #[serde(flatten)]
-    met: Option<Met>,
-}
-
-impl TryFrom<ReadObservation> for Observation {
-    type Error = &'static str;
-
-    fn try_from(read: ReadObservation) -> Result<Self, Self::Error> {
-        let ReadObservation { at, address, outcome, starttls, met } = read;
-        match (outcome, &met) {
-            (Outcome::Seen, None) => Err("an observation with the outcome \"seen\" lacks a readable certificate"),
-            _ => Ok(Self { at, address, outcome, starttls, met }),
-        }
-    }
-}
-
 /// The certificate that was shown, or the SSH host keys, and what is known of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Met {
     /// The protocol version: `TLSv1.3`, `TLSv1.2`, …, `SSH-2.0`.
     pub protocol: String,
@@ -79,7 +49,6 @@ pub struct Met {
     /// SHA-256 of the leaf certificate, or of the first host key's blob.
     pub leaf: Fingerprint,
     /// MD5 of the leaf certificate, for old notaries only.
-    #[serde(default)]
     pub leaf_md5: Option<Md5Fingerprint>,
     /// SHA-256 of the leaf's SubjectPublicKeyInfo.
     pub key: Fingerprint,
@@ -90,7 +59,6 @@ pub struct Met {
     /// The keys that vouch for the leaf: its own, then each CA's as far as the signatures hold and the certificate is
     /// one of a CA, ending with the root of the store where it leads there. A certificate that was merely sent along is
     /// not in it.
-    #[serde(default)]
     pub path: Vec<Fingerprint>,
     /// Names of the leaf (SAN dNSName in A-labels and iPAddress), at most 64.
     pub names: Vec<String>,
@@ -103,10 +71,8 @@ pub struct Met {
     /// How the chain stands against the public roots: evidence, never a gate.
     pub public_ca: PublicCa,
     /// The host keys that an SSH server proved, the preferred kind first: that one is `leaf` and `key`. Empty for TLS.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub host_keys: Vec<HostKey>,
     /// What Certificate Transparency says of the leaf; `None` where the vantage point knows no logs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scts: Option<Scts>,
 }
 

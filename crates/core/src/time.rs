@@ -71,17 +71,24 @@ impl fmt::Display for Timestamp {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let (date, time) = (moment.date(), moment.time());
-        write!(
-            f,
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            date.year(),
-            u8::from(date.month()),
-            date.day(),
-            time.hour(),
-            time.minute(),
-            time.second(),
-            time.millisecond()
-        )
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        // Through the formatter, moments would be a tenth of what writing a view costs.
+        for (place, digits, number) in [
+            (0, 4, u16::try_from(date.year()).unwrap_or(0)),
+            (5, 2, u8::from(date.month()).into()),
+            (8, 2, date.day().into()),
+            (11, 2, time.hour().into()),
+            (14, 2, time.minute().into()),
+            (17, 2, time.second().into()),
+            (20, 3, time.millisecond()),
+        ] {
+            let mut rest = number;
+            for digit in text.iter_mut().skip(place).take(digits).rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        }
+        f.write_str(str::from_utf8(&text).unwrap_or_default())
     }
 }
 

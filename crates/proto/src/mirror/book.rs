@@ -1,6 +1,6 @@
 //! Whom a mirror knows: one entry for each vantage id, however many addresses it has.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -224,7 +224,10 @@ impl Mirror {
 pub(super) struct Book {
     slots: Vec<Place>,
     free: Vec<u32>,
-    by_id: BTreeMap<VantageId, Slot>,
+    /// Looked into for each message: the hash is keyed, as ids are chosen by those who have them.
+    by_id: HashMap<VantageId, Slot>,
+    /// In the order of their ids.
+    in_order: Vec<Slot>,
 }
 
 #[derive(Debug, Default)]
@@ -258,7 +261,7 @@ impl Book {
 
     /// In the order of their ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Slot, &Mirror)> {
-        self.by_id.values().filter_map(|slot| Some((*slot, self.at(*slot)?)))
+        self.in_order.iter().filter_map(|slot| Some((*slot, self.at(*slot)?)))
     }
 
     /// Adds a mirror; `None` when it is known or the book is full.
@@ -278,16 +281,28 @@ impl Book {
         here.mirror = Some(mirror);
         let slot = Slot { place, generation: here.generation };
         self.by_id.insert(vantage, slot);
+        let before = self.before(vantage);
+        self.in_order.insert(before, slot);
         Some(slot)
     }
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Mirror> {
-        let place = self.slots.get_mut(slot.place as usize).filter(|place| place.generation == slot.generation)?;
+        let vantage = self.at(slot)?.peer.vantage();
+        let before = self.before(vantage);
+        let place = self.slots.get_mut(slot.place as usize)?;
         let mirror = place.mirror.take()?;
         place.generation = place.generation.wrapping_add(1);
-        self.by_id.remove(&mirror.peer.vantage());
+        self.by_id.remove(&vantage);
+        if self.in_order.get(before) == Some(&slot) {
+            self.in_order.remove(before);
+        }
         self.free.push(slot.place);
         Some(mirror)
+    }
+
+    /// How many have a smaller id.
+    fn before(&self, vantage: VantageId) -> usize {
+        self.in_order.partition_point(|slot| self.at(*slot).is_some_and(|mirror| mirror.peer.vantage() < vantage))
     }
 
     /// Those that have not been active yet, of one network or of all, the oldest first.

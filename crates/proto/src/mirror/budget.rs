@@ -1,6 +1,7 @@
 //! Bounds over time: how much is sent a day, and what may happen only once in a while.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use parallax_core::Timestamp;
@@ -55,12 +56,12 @@ impl Allowance {
 #[derive(Clone, Debug)]
 pub(super) struct Recent<K> {
     most: usize,
-    last: BTreeMap<K, Timestamp>,
+    last: HashMap<K, Timestamp>,
 }
 
-impl<K: Ord + Clone> Recent<K> {
+impl<K: Hash + Eq> Recent<K> {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, last: BTreeMap::new() }
+        Self { most, last: HashMap::new() }
     }
 
     /// Whether it did not happen within `rest`.

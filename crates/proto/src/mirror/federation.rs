@@ -1,10 +1,10 @@
 //! The state machine of one mirror: events in, actions and the next deadline out.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use parallax_core::{Fingerprint, ServiceId, Suite, Timestamp, VantageId};
+use parallax_core::{ServiceId, Suite, Timestamp, VantageId};
 use rand_core::Rng;
 
 use super::book::{Book, Mirror, Slot};
@@ -12,12 +12,13 @@ use super::budget::{Allowance, Recent};
 use super::event::{Action, Event, MeetId, Reason, Refused, RoundId};
 use super::joining::Meeting;
 use super::peer::Peer;
-use super::pool::{Name, Pool};
+use super::pool::{Pool, PopularNames};
 use super::random::{below, shuffle};
 use super::removing::{Ballots, Case};
-use super::rounds::Round;
+use super::rounds::{Recheck, Round};
 use super::settings::Settings;
 use super::statement::Signatory;
+use super::under_way::UnderWay;
 use super::wire::{Measurements, Status};
 use crate::descriptor::StatementKey;
 
@@ -35,17 +36,21 @@ pub struct Federation {
     pub(super) me: VantageId,
     /// With which key views of mine are verified when a report brings them back.
     pub(super) my_key: StatementKey,
-    pub(super) settings: Settings,
+    /// Shared: a simulation has thousands of these.
+    pub(super) settings: Arc<Settings>,
     pub(super) suite: Arc<dyn Suite>,
     pub(super) book: Book,
     pub(super) pool: Pool,
     pub(super) agenda: Agenda,
     /// Messages sent today.
     pub(super) budget: Allowance,
-    pub(super) rounds: BTreeMap<RoundId, Round>,
-    pub(super) rechecks: BTreeMap<RoundId, super::rounds::Recheck>,
+    pub(super) rounds: UnderWay<Round>,
+    /// Dissents that wait.
+    pub(super) rechecks: UnderWay<Recheck>,
+    /// Those that my look will judge, and since when it is awaited.
+    pub(super) later_looks: UnderWay<(Timestamp, Recheck)>,
     /// Pings under way that belong to no round.
-    pub(super) pings: BTreeMap<RoundId, (Slot, Timestamp)>,
+    pub(super) pings: UnderWay<(Slot, Timestamp)>,
     pub(super) pings_begun: bool,
     /// Whom health checks come to, in an order that is drawn anew whenever it is through.
     pub(super) rotation: Vec<Slot>,
@@ -58,7 +63,7 @@ pub struct Federation {
     pub(super) addresses: Recent<std::net::IpAddr>,
     pub(super) targets: Recent<ServiceId>,
     pub(super) report_rounds: Allowance,
-    pub(super) cases: BTreeMap<Fingerprint, Case>,
+    pub(super) cases: HashMap<Slot, Case>,
     pub(super) ballots: Ballots,
     pub(super) next_number: u64,
 }
@@ -66,11 +71,39 @@ pub struct Federation {
 /// What is due, and when. An entry that is no longer true is passed over when it comes up.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    heap: BinaryHeap<Reverse<(Timestamp, u64, Due)>>,
+    heap: BinaryHeap<Entry>,
     entries: u64,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// The heap's greatest is the earliest, and of one moment the one that came first.
+#[derive(Debug)]
+struct Entry {
+    at: Timestamp,
+    number: u64,
+    due: Due,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Entry {}
+
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Due {
     /// Health checks.
     Visit,
@@ -84,10 +117,8 @@ pub(super) enum Due {
     Retest(Slot),
     /// The later look that judges a dissent.
     Recheck(RoundId),
-    /// A round, or a later look, that is no longer waited for.
-    Round(RoundId),
-    /// Votes are to be fetched.
-    Case(u64),
+    /// Votes about a mirror are to be fetched, and in which case.
+    Case(Slot, u64),
     /// Strangers wait to be met.
     Meeting,
     /// Another's list.
@@ -99,25 +130,16 @@ pub(super) enum Due {
 impl Agenda {
     pub(super) fn add(&mut self, at: Timestamp, due: Due) {
         self.entries += 1;
-        self.heap.push(Reverse((at, self.entries, due)));
+        self.heap.push(Entry { at, number: self.entries, due });
     }
 
     fn next(&self) -> Option<Timestamp> {
-        self.heap.peek().map(|Reverse((at, ..))| *at)
+        self.heap.peek().map(|entry| entry.at)
     }
 
     fn pop(&mut self, now: Timestamp) -> Option<Due> {
-        (self.next()? <= now).then(|| self.heap.pop()).flatten().map(|Reverse((.., due))| due)
+        (self.next()? <= now).then(|| self.heap.pop()).flatten().map(|entry| entry.due)
     }
-}
-
-/// A name that everybody asks for, to mix with those of clients.
-#[derive(Clone, Debug)]
-pub struct Popular {
-    /// What to ask for.
-    pub service: ServiceId,
-    /// Its registrable domain.
-    pub domain: String,
 }
 
 /// What a mirror thinks of another, for its operator and for lists.
@@ -150,12 +172,12 @@ impl Federation {
     /// A mirror that knows nobody.
     pub fn new(
         me: Signatory,
-        settings: Settings,
-        popular: Vec<Popular>,
+        settings: impl Into<Arc<Settings>>,
+        popular: PopularNames,
         suite: Arc<dyn Suite>,
         now: Timestamp,
     ) -> Self {
-        let popular = popular.into_iter().map(|name| Arc::new(Name::new(name.service, &name.domain))).collect();
+        let settings = settings.into();
         let minute = settings.day / 1440;
         let mut agenda = Agenda::default();
         agenda.add(now, Due::Visit);
@@ -170,9 +192,10 @@ impl Federation {
             pool: Pool::new(popular),
             agenda,
             budget: Allowance::new(settings.messages_a_day, settings.day, now),
-            rounds: BTreeMap::new(),
-            rechecks: BTreeMap::new(),
-            pings: BTreeMap::new(),
+            rounds: UnderWay::new(),
+            rechecks: UnderWay::new(),
+            later_looks: UnderWay::new(),
+            pings: UnderWay::new(),
             pings_begun: false,
             rotation: Vec::new(),
             rotation_next: 0,
@@ -183,7 +206,7 @@ impl Federation {
             addresses: Recent::new(MOST_ADDRESSES_MET),
             targets: Recent::new(MOST_TARGETS),
             report_rounds: Allowance::new(super::reporting::MOST_ROUNDS_A_MINUTE, minute, now),
-            cases: BTreeMap::new(),
+            cases: HashMap::new(),
             ballots: Ballots::new(&settings, now),
             next_number: 0,
             settings,
@@ -236,7 +259,7 @@ impl Federation {
 
     /// When [`Event::Tick`] is wanted at the latest.
     pub fn deadline(&self) -> Option<Timestamp> {
-        self.agenda.next()
+        self.agenda.next().into_iter().chain(self.end_of_patience()).min()
     }
 
     fn do_what_is_due(&mut self, due: Due, work: &mut Work<'_>) {
@@ -247,8 +270,7 @@ impl Federation {
             Due::TrialPing(slot, trial) => self.ping_tried(slot, trial, work),
             Due::Retest(slot) => self.retest(slot, work),
             Due::Recheck(round) => self.recheck(round, work),
-            Due::Round(round) => self.give_up(round, work),
-            Due::Case(removal) => self.poll(removal, work),
+            Due::Case(subject, case) => self.poll(subject, case, work),
             Due::Meeting => self.meet_the_waiting(work),
             Due::List => self.fetch_a_list(work),
             Due::Housekeeping => self.keep_house(work),
@@ -338,9 +360,9 @@ impl Federation {
     }
 
     fn draw_one(&self, slot: Slot, most: usize, except: Option<Slot>, drawn: &mut Vec<Slot>) {
-        let is_active = self.book.at(slot).is_some_and(|mirror| mirror.status == Status::Active);
         let fits = drawn.len() < most && Some(slot) != except && !drawn.contains(&slot);
-        if fits && is_active && drawn.iter().all(|other| self.are_apart(*other, slot)) {
+        let is_active = || self.book.at(slot).is_some_and(|mirror| mirror.status == Status::Active);
+        if fits && is_active() && drawn.iter().all(|other| self.are_apart(*other, slot)) {
             drawn.push(slot);
         }
     }

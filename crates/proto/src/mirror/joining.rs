@@ -276,22 +276,22 @@ impl Federation {
     /// fetched once, and the event comes back.
     pub(super) fn verify_known<T: Statement>(
         &mut self,
-        signed: &Signed,
-        again: impl FnOnce() -> Event,
+        signed: Signed,
+        again: impl FnOnce(Signed) -> Event,
         work: &mut Work<'_>,
     ) -> Result<Verified<T>, Refused> {
-        let read = Unverified::<T>::read(signed)?;
+        let read = Unverified::<T>::read(&signed)?;
         let claimed = read.claimed_signer();
         let mirror = self.book.of(claimed).ok_or(Refused::Unknown(claimed))?;
-        let result = read.verify(&*self.suite, mirror.signatories(work.now), work.now, signed);
+        let result = read.verify(&*self.suite, mirror.signatories(work.now), work.now);
         if matches!(result, Err(StatementError::Signature(BadSignature::Mismatch))) {
             let peer = Arc::clone(&mirror.peer);
             // Once in a while: a forger must not make us fetch at his pace.
             if self.addresses.note(peer.address().ip(), self.settings.report_rest, work.now) {
-                self.meet(Meeting { peer, why: Why::Rekeyed(Box::new(again())), begun: work.now }, work);
+                self.meet(Meeting { peer, why: Why::Rekeyed(Box::new(again(signed.clone()))), begun: work.now }, work);
             }
         }
-        Ok(result?)
+        Ok(Verified::new(result?, signed))
     }
 }
 

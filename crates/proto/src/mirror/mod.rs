@@ -26,6 +26,7 @@ mod saved;
 mod settings;
 mod statement;
 mod trials;
+mod under_way;
 mod wire;
 
 pub use bootstrap::{
@@ -35,11 +36,12 @@ pub use bootstrap::{
 pub use consensus::{Heard, Kept, LISTS_ASKED, MOST_ANCHORS, MasterList, consensus};
 pub use dissent::{Dissent, forgets, is_equivocation};
 pub use event::{Action, Answer, Event, Hop, MeetId, NoAnswer, OwnLook, QuizId, Reason, Refused, RoundId, Unmet};
-pub use federation::{Federation, Popular, Standing};
+pub use federation::{Federation, Standing};
 pub use joining::newcomers;
 pub use notice::{LARGEST_NOTICE, NOTICE_FORMAT, NOTICE_LIFE, Notice};
 pub use operating::Wish;
 pub use peer::{BadPeer, MOST_ADDRESSES, Peer};
+pub use pool::{Popular, PopularNames};
 pub use sampler::{Drawable, FIRST_ASKED, HEDGED, MOST_ASKED, NEAR, Sampler};
 pub use saved::Saved;
 pub use settings::Settings;
@@ -47,5 +49,5 @@ pub use statement::{Heading, Signatory, Statement, StatementError, body_of, clai
 pub use wire::{
     Ballot, FORGETTINGS, LARGEST_LIST, LARGEST_REMOVAL, LARGEST_REPORT, LARGEST_VOTE, LIST_LIFE, LONGEST_REASON,
     Listed, MIRRORS_FORMAT, MOST_MIRRORS, MOST_REPORTED, Measurements, MirrorList, Proof, REMOVAL_FORMAT, REMOVAL_LIFE,
-    Removal, Report, Status, VOTE_FORMAT, ViewPair, Vote, removal_id, verify_wrapped,
+    Removal, RemovalWith, Report, Status, VOTE_FORMAT, ViewPair, Vote, removal_id, verify_wrapped,
 };

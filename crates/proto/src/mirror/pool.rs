@@ -43,9 +43,28 @@ impl Name {
     }
 }
 
+/// A name that everybody asks for, to mix with those of clients.
+#[derive(Clone, Debug)]
+pub struct Popular {
+    /// What to ask for.
+    pub service: ServiceId,
+    /// Its registrable domain.
+    pub domain: String,
+}
+
+/// Many of them; a copy shares them.
+#[derive(Clone, Debug, Default)]
+pub struct PopularNames(Arc<[Arc<Name>]>);
+
+impl FromIterator<Popular> for PopularNames {
+    fn from_iter<I: IntoIterator<Item = Popular>>(names: I) -> Self {
+        Self(names.into_iter().map(|name| Arc::new(Name::new(name.service, &name.domain))).collect())
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    popular: Vec<Arc<Name>>,
+    popular: PopularNames,
     /// Counted, not yet asked for by enough; the clients stand under a key that nobody keeps.
     counted: BTreeMap<ServiceId, BTreeSet<u64>>,
     counted_in_order: VecDeque<ServiceId>,
@@ -54,7 +73,7 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(popular: Vec<Arc<Name>>) -> Self {
+    pub(super) fn new(popular: PopularNames) -> Self {
         Self { popular, ..Self::default() }
     }
 
@@ -100,9 +119,9 @@ impl Pool {
     pub(super) fn pick(&self, now: Timestamp, rng: &mut dyn Rng) -> Option<Arc<Name>> {
         // They stand in the order of their delay.
         let ready = self.asked.partition_point(|(from, _)| *from <= now);
-        let popular = !self.popular.is_empty() && (ready == 0 || rng.next_u32() & 1 == 0);
-        if popular {
-            return self.popular.get(below(rng, self.popular.len())).cloned();
+        let PopularNames(popular) = &self.popular;
+        if !popular.is_empty() && (ready == 0 || rng.next_u32() & 1 == 0) {
+            return popular.get(below(rng, popular.len())).cloned();
         }
         // Nothing ready, nothing picked: a name before its time would tell who has just asked.
         let (_, name) = self.asked.get(below(rng, ready)).filter(|_| ready > 0)?;
@@ -152,7 +171,9 @@ mod tests {
     fn row_14_popular_names_are_mixed_in() {
         let settings = Settings::default();
         let now = Timestamp::from_unix_secs(0);
-        let mut pool = Pool::new(vec![Arc::new(Name::new(service("popular.example"), "popular.example"))]);
+        let mut pool = Pool::new(
+            [Popular { service: service("popular.example"), domain: "popular.example".into() }].into_iter().collect(),
+        );
         for client in 0..5 {
             pool.count(service("example.com"), "example.com", client, now, &settings);
         }

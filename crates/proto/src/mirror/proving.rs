@@ -130,6 +130,12 @@ impl Federation {
         pairs.first().is_some_and(|(one, other)| is_equivocation(one, other)) || self.is_evasion(&pairs)
     }
 
+    /// Whether anything that was signed until now could prove something.
+    pub(super) fn is_provable(&self, subject: Slot, now: Timestamp) -> bool {
+        let since = self.book.at(subject).and_then(|mirror| self.provable_since(mirror));
+        since.is_some_and(|since| since <= now.plus(crate::CLOCK_SKEW))
+    }
+
     /// From when on what it signs may prove something here. What is proved is a lie of one and the same day, however many
     /// clients report it; who still lies the day after was not mended. Whom the operator dropped stays dropped.
     fn provable_since(&self, mirror: &Mirror) -> Option<Timestamp> {

@@ -141,7 +141,7 @@ impl Federation {
 
     fn open_dissent(&mut self, target: &Target, other: Other, round: &Round, work: &mut Work<'_>) {
         let (Some(name), Some(before), Some(theirs)) = (&round.name, &round.mine, target.view()) else { return };
-        if self.rechecks.len() >= MOST_RECHECKS {
+        if self.rechecks.len() + self.later_looks.len() >= MOST_RECHECKS {
             return self.repeat(target, work);
         }
         let number = RoundId(self.number());
@@ -158,10 +158,11 @@ impl Federation {
     }
 
     pub(super) fn recheck(&mut self, round: RoundId, work: &mut Work<'_>) {
-        let Some(recheck) = self.rechecks.get(&round) else { return };
+        let Some(recheck) = self.rechecks.remove(round) else { return };
         let service = Arc::clone(&recheck.name.service);
         work.out.push(Action::LookNow { round, service, max_age: self.settings.recheck_after / 2 });
-        self.agenda.add(work.now.plus(self.settings.round_time), Due::Round(round));
+        // They come here in the order of their numbers: all waited for the same time.
+        self.later_looks.insert(round, (work.now, recheck));
     }
 
     /// My later look judges a dissent.

@@ -1,7 +1,7 @@
 //! Removal: who notices a failing asks several peers; they test by themselves and vote; the asker conforms to the
 //! majority. Each changes only its own list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parallax_core::{Fingerprint, Timestamp, VantageId};
@@ -13,9 +13,9 @@ use super::federation::{Due, Federation, Work};
 use super::settings::Settings;
 use super::statement::body_of;
 use super::wire::{
-    Ballot, LARGEST_REMOVAL, Proof, REMOVAL_FORMAT, REMOVAL_LIFE, Removal, Status, VOTE_FORMAT, Vote, removal_id,
+    Ballot, LARGEST_REMOVAL, Proof, REMOVAL_FORMAT, REMOVAL_LIFE, Removal, RemovalWith, Status, Unread, VOTE_FORMAT, Vote, removal_id,
 };
-use crate::signed::Signed;
+use crate::signed::{Signed, Verified};
 
 /// Requests of one's own that are under way.
 const MOST_CASES: usize = 512;
@@ -26,11 +26,11 @@ const MOST_BALLOTS: usize = 8_192;
 /// Whose requests were refuted so many times in a row is heard once a day.
 const REFUTED: u8 = 3;
 
-/// A request for removal of one's own.
+/// A request for removal of one's own. There is one at most about a mirror.
 #[derive(Debug)]
 pub(super) struct Case {
     number: u64,
-    subject: Slot,
+    removal: Fingerprint,
     reason: Reason,
     asked: Vec<VantageId>,
     votes: BTreeMap<VantageId, Ballot>,
@@ -41,7 +41,7 @@ pub(super) struct Case {
 #[derive(Debug)]
 pub(super) struct Ballots {
     seen: Recent<Fingerprint>,
-    each: BTreeMap<VantageId, Asker>,
+    each: HashMap<VantageId, Asker>,
     tests: Allowance,
 }
 
@@ -57,7 +57,7 @@ impl Ballots {
     pub(super) fn new(settings: &Settings, now: Timestamp) -> Self {
         Self {
             seen: Recent::new(MOST_BALLOTS),
-            each: BTreeMap::new(),
+            each: HashMap::new(),
             tests: Allowance::new(settings.removal_tests, settings.day, now),
         }
     }
@@ -88,8 +88,7 @@ impl Federation {
         proof: Option<Proof>,
         work: &mut Work<'_>,
     ) -> bool {
-        let under_way = self.cases.values().any(|case| case.subject == slot);
-        if under_way || self.cases.len() >= MOST_CASES {
+        if self.cases.contains_key(&slot) || self.cases.len() >= MOST_CASES {
             return false;
         }
         let voters = self.draw(self.settings.voters, Some(slot), work);
@@ -119,93 +118,100 @@ impl Federation {
             }
         }
         let number = self.number();
-        self.cases.insert(id, Case { number, subject: slot, reason, asked, votes: BTreeMap::new(), polls: 0 });
-        self.agenda.add(work.now.plus(self.settings.vote_time / 6), Due::Case(number));
+        let case = Case { number, removal: id, reason, asked, votes: BTreeMap::new(), polls: 0 };
+        self.cases.insert(slot, case);
+        self.agenda.add(work.now.plus(self.settings.vote_time / 6), Due::Case(slot, number));
         true
     }
 
     /// Fetches the votes that are missing, a bounded number of times; then what is there decides.
-    pub(super) fn poll(&mut self, number: u64, work: &mut Work<'_>) {
-        let Some((removal, case)) = self.cases.iter_mut().find(|(_, case)| case.number == number) else { return };
-        let removal = *removal;
+    pub(super) fn poll(&mut self, subject: Slot, number: u64, work: &mut Work<'_>) {
+        let Some(case) = self.cases.get_mut(&subject).filter(|case| case.number == number) else { return };
         if case.polls >= self.settings.vote_polls {
-            return self.decide(removal, work);
+            return self.decide(subject, work);
         }
+        let removal = case.removal;
         case.polls += 1;
         for from in case.asked.iter().filter(|voter| !case.votes.contains_key(voter)) {
             if self.budget.take(1, 0, work.now) {
                 work.out.push(Action::FetchVote { removal, from: *from });
             }
         }
-        self.agenda.add(work.now.plus(self.settings.vote_time), Due::Case(number));
+        self.agenda.add(work.now.plus(self.settings.vote_time), Due::Case(subject, number));
     }
 
     pub(super) fn vote_received(&mut self, vote: Signed, work: &mut Work<'_>) -> Result<(), Refused> {
-        let vote = self.verify_known::<Vote>(&vote, || Event::VoteReceived { vote: vote.clone() }, work)?;
-        let vote = vote.content();
-        let subject = self.cases.get(&vote.removal).and_then(|case| self.book.at(case.subject));
-        let about_it = subject.is_some_and(|subject| subject.peer.vantage() == vote.subject);
-        let Some(case) = self.cases.get_mut(&vote.removal).filter(|_| about_it) else { return Ok(()) };
+        let vote = self.verify_known::<Vote>(vote, |vote| Event::VoteReceived { vote }, work)?.into_content();
+        let Some(subject) = self.book.slot(vote.subject) else { return Ok(()) };
+        let case = self.cases.get_mut(&subject).filter(|case| case.removal == vote.removal);
+        let Some(case) = case else { return Ok(()) };
         if case.asked.contains(&vote.vantage) && vote.measurements.is_something() {
             case.votes.entry(vote.vantage).or_insert(vote.vote);
             // The rest could not change it.
             let sure = [Ballot::Keep, Ballot::Remove].iter().any(|ballot| case.count(*ballot) * 2 > case.asked.len());
             if case.votes.len() == case.asked.len() || sure {
-                self.decide(vote.removal, work);
+                self.decide(subject, work);
             }
         }
         Ok(())
     }
 
     /// Conforms to the majority; fewer than three votes, or a tie, keep.
-    fn decide(&mut self, removal: Fingerprint, work: &mut Work<'_>) {
-        let Some(case) = self.cases.remove(&removal) else { return };
+    fn decide(&mut self, subject: Slot, work: &mut Work<'_>) {
+        let Some(case) = self.cases.remove(&subject) else { return };
         let (keep, remove) = (case.count(Ballot::Keep), case.count(Ballot::Remove));
         let removed = keep + remove >= self.settings.least_votes && remove > keep;
-        let is_active = self.book.at(case.subject).is_some_and(|mirror| mirror.status == Status::Active);
+        let is_active = self.book.at(subject).is_some_and(|mirror| mirror.status == Status::Active);
         if removed && is_active {
-            self.end_trial(case.subject);
-            self.fall(case.subject, case.reason, work);
+            self.end_trial(subject);
+            self.fall(subject, case.reason, work);
         }
     }
 
     /// Another asks about a mirror: my own tests answer, at the ordinary rate.
     pub(super) fn removal_asked(&mut self, removal: Signed, work: &mut Work<'_>) -> Result<(), Refused> {
         let id = removal_id(&*self.suite, &removal.body);
-        let again = || Event::RemovalAsked { removal: removal.clone() };
-        let removal = self.verify_known::<Removal>(&removal, again, work)?.into_content();
-        let asker = removal.vantage;
+        let again = |removal| Event::RemovalAsked { removal };
+        let removal = self.verify_known::<RemovalWith<Unread>>(removal, again, work)?;
+        let (asker, subject) = (removal.content().vantage, removal.content().subject);
         if self.book.of(asker).is_none_or(|mirror| mirror.status != Status::Active) {
             return Err(Refused::NotActive(asker));
         }
-        if removal.subject == self.me {
+        if subject == self.me {
             return Err(Refused::Myself);
         }
-        let subject = self.book.slot(removal.subject).ok_or(Refused::Unknown(removal.subject))?;
+        let subject = self.book.slot(subject).ok_or(Refused::Unknown(subject))?;
         if !self.ballots.seen.note(id, REMOVAL_LIFE, work.now) {
             return Ok(());
         }
         if !self.ballots.takes(asker, &self.settings, work.now) {
             return Err(Refused::TooMany { retry_after_secs: self.settings.day.as_secs() });
         }
-        self.take_up(id, &removal, subject, work);
-        Ok(())
+        self.take_up(id, &removal, subject, work)
     }
 
-    fn take_up(&mut self, id: Fingerprint, removal: &Removal, subject: Slot, work: &mut Work<'_>) {
-        let until = removal.valid_until;
-        let asked = AskedBy { removal: id, by: removal.vantage, until };
-        let known = self.cases.values().any(|case| case.subject == subject && case.reason == Reason::Equivocation);
-        if known {
+    fn take_up(
+        &mut self,
+        id: Fingerprint,
+        removal: &Verified<RemovalWith<Unread>>,
+        subject: Slot,
+        work: &mut Work<'_>,
+    ) -> Result<(), Refused> {
+        let until = removal.content().valid_until;
+        let asked = AskedBy { removal: id, by: removal.content().vantage, until };
+        let known = self.cases.get(&subject);
+        if known.is_some_and(|case| case.reason == Reason::Equivocation) {
             // Proved here already.
-            return self.vote(id, until, subject, Ballot::Remove, work);
-        }
-        let proved = removal.proof.as_ref().filter(|proof| self.holds(proof, subject, work.now));
-        if let Some(proof) = proved {
             self.vote(id, until, subject, Ballot::Remove, work);
-            return self.proved(subject, proof.clone(), work);
+            return Ok(());
         }
-        let Some(mirror) = self.book.at_mut(subject) else { return };
+        let proof = if self.is_provable(subject, work.now) { removal.proof()? } else { None };
+        if let Some(proof) = proof.filter(|proof| self.holds(proof, subject, work.now)) {
+            self.vote(id, until, subject, Ballot::Remove, work);
+            self.proved(subject, proof, work);
+            return Ok(());
+        }
+        let Some(mirror) = self.book.at_mut(subject) else { return Ok(()) };
         let fresh = self.settings.day;
         let last = mirror.more.as_ref().and_then(|more| more.last_trial);
         match (mirror.status, last, mirror.trial.as_deref_mut()) {
@@ -225,6 +231,7 @@ impl Federation {
             }
             (Status::Active | Status::Candidate, ..) => {}
         }
+        Ok(())
     }
 
     /// What my own measurements say, for whoever asked. Without measurements there is no vote.

@@ -235,31 +235,33 @@ impl Federation {
             });
         }
         self.rounds.insert(round, under_way);
-        // Whatever happens next ends rounds that are over; where that may take long, a deadline does.
-        if self.visit_gap(self.settings.companions + 1) > 10 * self.settings.round_time {
-            self.agenda.add(work.now.plus(self.settings.round_time), Due::Round(round));
-        }
     }
 
-    /// Ends the rounds whose answers are no longer waited for.
+    /// When the oldest round, or later look, is no longer waited for. Nearly all end before that: an entry of the agenda
+    /// for each would wake the mirror for nothing as often as for something.
+    pub(super) fn end_of_patience(&self) -> Option<Timestamp> {
+        let round = self.rounds.oldest().map(|round| round.begun);
+        let look = self.later_looks.oldest().map(|(since, _)| *since);
+        round.into_iter().chain(look).min().map(|oldest| oldest.plus(self.settings.round_time))
+    }
+
+    /// Ends the rounds and later looks whose answers are no longer waited for.
     pub(super) fn give_up_the_old(&mut self, work: &mut Work<'_>) {
-        while let Some((oldest, round)) = self.rounds.first_key_value()
-            && work.now.since(round.begun) >= self.settings.round_time
-        {
-            let oldest = *oldest;
-            self.give_up(oldest, work);
+        let (now, patience) = (work.now, self.settings.round_time);
+        let is_old = |begun: Timestamp| now.since(begun) >= patience;
+        while let Some((_, recheck)) = self.later_looks.take_oldest_if(|(since, _)| is_old(*since)) {
+            self.judge(recheck, None, work);
         }
-        while let Some(oldest) = self.pings.first_entry()
-            && work.now.since(oldest.get().1) >= self.settings.round_time
-        {
-            oldest.remove();
+        while let Some(round) = self.rounds.take_oldest_if(|round| is_old(round.begun)) {
+            self.end(round, work);
         }
+        while self.pings.take_oldest_if(|(_, begun)| is_old(*begun)).is_some() {}
     }
 
     pub(super) fn looked(&mut self, round: RoundId, look: Option<OwnLook>, work: &mut Work<'_>) -> Result<(), Refused> {
-        if let Some(recheck) = self.rechecks.remove(&round) {
+        if let Some((_, recheck)) = self.later_looks.remove(round) {
             self.judge(recheck, look, work);
-        } else if let Some(under_way) = self.rounds.get_mut(&round) {
+        } else if let Some(under_way) = self.rounds.get_mut(round) {
             under_way.mine = look;
             self.one_less(round, work);
         }
@@ -282,7 +284,7 @@ impl Federation {
     }
 
     pub(super) fn ponged(&mut self, ping: QuizId, took: Option<Duration>, work: &mut Work<'_>) -> Result<(), Refused> {
-        if let Some((slot, _)) = self.pings.remove(&ping.round) {
+        if let Some((slot, _)) = self.pings.remove(ping.round) {
             self.rate_ping(slot, took, work);
         } else if let Some(target) = self.target(ping).filter(|target| !target.asks && target.pinged.is_none()) {
             target.pinged = Some(took);
@@ -292,23 +294,21 @@ impl Federation {
     }
 
     fn target(&mut self, quiz: QuizId) -> Option<&mut Target> {
-        self.rounds.get_mut(&quiz.round)?.targets.get_mut(usize::from(quiz.place))
+        self.rounds.get_mut(quiz.round)?.targets.get_mut(usize::from(quiz.place))
     }
 
     fn one_less(&mut self, round: RoundId, work: &mut Work<'_>) {
-        let Some(under_way) = self.rounds.get_mut(&round) else { return };
+        let Some(under_way) = self.rounds.get_mut(round) else { return };
         under_way.open = under_way.open.saturating_sub(1);
-        if under_way.open == 0 {
-            self.give_up(round, work);
+        if under_way.open == 0
+            && let Some(over) = self.rounds.remove(round)
+        {
+            self.end(over, work);
         }
     }
 
     /// Ends a round with what has come.
-    pub(super) fn give_up(&mut self, round: RoundId, work: &mut Work<'_>) {
-        if let Some(recheck) = self.rechecks.remove(&round) {
-            return self.judge(recheck, None, work);
-        }
-        let Some(mut round) = self.rounds.remove(&round) else { return };
+    fn end(&mut self, mut round: Round, work: &mut Work<'_>) {
         let mut compared = self.compare_all(&round);
         if std::mem::take(&mut round.calls_others) && self.is_for_others(&round, &compared) {
             match self.call_others(round, work) {

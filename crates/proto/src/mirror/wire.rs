@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use parallax_core::{Fingerprint, Suite, Timestamp, VantageId};
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::bounded::at_most;
 use super::statement::{Heading, Statement, StatementError, malformed};
@@ -177,9 +178,13 @@ pub struct ViewPair {
     pub other: Signed,
 }
 
-/// `POST /v1/removals`: a mirror noticed another's failing and asks for votes.
+/// A request for removal with its proof, as it is written.
+pub type Removal = RemovalWith<Proof>;
+
+/// `POST /v1/removals`: a mirror noticed another's failing and asks for votes. `P` is what is read of the proof.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Removal {
+#[serde(bound(deserialize = "P: Deserialize<'de>"))]
+pub struct RemovalWith<P> {
     /// [`REMOVAL_FORMAT`].
     pub format: String,
     /// Who asks.
@@ -196,10 +201,35 @@ pub struct Removal {
     pub measurements: Measurements,
     /// An equivocation, proved. Optional.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Proof>,
+    pub proof: Option<P>,
 }
 
-impl Statement for Removal {
+/// A proof that is there and was not read: it is the largest part of a request, and most tell what is known already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Unread;
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        IgnoredAny::deserialize(deserializer).map(|_| Self)
+    }
+}
+
+impl Verified<RemovalWith<Unread>> {
+    /// Reads the proof, if there is one.
+    pub(super) fn proof(&self) -> Result<Option<Proof>, StatementError> {
+        #[derive(Deserialize)]
+        struct Alone {
+            #[serde(default)]
+            proof: Option<Proof>,
+        }
+        if self.content().proof.is_none() {
+            return Ok(None);
+        }
+        serde_json::from_str(&self.signed().body).map(|Alone { proof }| proof).map_err(malformed)
+    }
+}
+
+impl<P: Serialize + DeserializeOwned> Statement for RemovalWith<P> {
     const FORMAT: &'static str = REMOVAL_FORMAT;
     const LARGEST: usize = LARGEST_REMOVAL;
     const LIFE: Duration = REMOVAL_LIFE;

@@ -41,7 +41,6 @@ pub(super) struct Node {
     pub(super) machine: Option<Box<Federation>>,
     /// From when to when it is down, in order.
     pub(super) outages: Vec<(u64, u64)>,
-    wake_ms: u64,
     /// What it votes; signed when somebody fetches it.
     votes: Table<Fingerprint, String>,
     older_votes: Table<Fingerprint, String>,
@@ -57,7 +56,6 @@ impl Node {
             joined_ms,
             machine: None,
             outages: Vec::new(),
-            wake_ms: u64::MAX,
             votes: Table::default(),
             older_votes: Table::default(),
         }
@@ -85,6 +83,10 @@ struct Brief {
     down: Option<u64>,
     /// Until when `down` holds.
     until_ms: u64,
+    /// When its machine wants to be woken.
+    due_ms: u64,
+    /// For when the queue has a wake of it. Deadlines mostly move away: then this one sets the next.
+    wake_ms: u64,
 }
 
 enum Item {
@@ -128,7 +130,7 @@ pub(super) struct Engine {
     pub(super) sites: Sites,
     pub(super) rng: Pcg64,
     pub(super) watch: Watch,
-    pub(super) settings: Settings,
+    pub(super) settings: Arc<Settings>,
     pub(super) loss: f64,
     /// Newcomers, whom lists may bring to those who missed them.
     pub(super) newcomers: Vec<u32>,
@@ -152,7 +154,7 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    pub(super) fn new(sites: Sites, rng: Pcg64, settings: Settings, loss: f64) -> Self {
+    pub(super) fn new(sites: Sites, rng: Pcg64, settings: Arc<Settings>, loss: f64) -> Self {
         Self {
             now_ms: 0,
             nodes: Vec::new(),
@@ -185,7 +187,14 @@ impl Engine {
         let number = self.nodes.len() as u32;
         self.by_id.insert(node.identity.vantage, number);
         self.watch.add(node.evil, node.joined_ms);
-        self.briefs.push(Brief { region: node.region, evil: node.evil, down: None, until_ms: 0 });
+        self.briefs.push(Brief {
+            region: node.region,
+            evil: node.evil,
+            down: None,
+            until_ms: 0,
+            due_ms: u64::MAX,
+            wake_ms: u64::MAX,
+        });
         self.nodes.push(node);
         number
     }
@@ -244,19 +253,19 @@ impl Engine {
     fn happens(&mut self, item: Item) -> Result<(), BadPlan> {
         match item {
             Item::Wake(node) => {
-                let Some(sleeper) = self.nodes.get_mut(node as usize) else { return Ok(()) };
+                let Some(sleeper) = self.briefs.get_mut(node as usize) else { return Ok(()) };
                 // An earlier deadline came up after this was set, and was kept.
                 if sleeper.wake_ms != self.now_ms {
                     return Ok(());
                 }
                 sleeper.wake_ms = u64::MAX;
+                let due_ms = sleeper.due_ms;
                 match self.down_until(node) {
-                    Some(up_ms) => {
-                        self.wake(node, up_ms);
-                        Ok(())
-                    }
-                    None => self.handle(node, Event::Tick),
+                    Some(up_ms) => self.wake(node, up_ms.max(due_ms)),
+                    None if due_ms > self.now_ms => self.wake(node, due_ms),
+                    None => return self.handle(node, Event::Tick),
                 }
+                Ok(())
             }
             Item::Event(node, event) => self.handle(node, *event),
             Item::Answers(node, answers) => self.handle_all(node, answers.each.into_iter().map(Came::event)),
@@ -308,21 +317,22 @@ impl Engine {
     }
 
     fn sleep(&mut self, number: u32, now_ms: u64) -> Result<(), BadPlan> {
-        let Some(node) = self.nodes.get_mut(number as usize) else { return Ok(()) };
+        let Some(node) = self.nodes.get(number as usize) else { return Ok(()) };
         let deadline = node.machine.as_deref().and_then(Federation::deadline);
         let Some(deadline) = deadline.map(|at| at.since(START).as_millis() as u64) else { return Ok(()) };
         if deadline <= now_ms {
             let day = now_ms as f64 / DAY_MS as f64;
             return Err(BadPlan::Invariant { day, what: format!("mirror {number} is never done with this moment") });
         }
-        if deadline < node.wake_ms {
-            self.wake(number, deadline);
-        }
+        self.wake(number, deadline);
         Ok(())
     }
 
+    /// From now on this is its deadline.
     fn wake(&mut self, number: u32, at_ms: u64) {
-        if let Some(sleeper) = self.nodes.get_mut(number as usize) {
+        let Some(sleeper) = self.briefs.get_mut(number as usize) else { return };
+        sleeper.due_ms = at_ms;
+        if at_ms < sleeper.wake_ms {
             sleeper.wake_ms = at_ms;
             self.push(at_ms, Item::Wake(number));
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parallax_proto::mirror::{Event, Federation, Hop, Peer, Settings, Signatory};
+use parallax_proto::mirror::{Event, Federation, Hop, Peer, PopularNames, Settings, Signatory};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_pcg::Pcg64;
 
@@ -44,6 +44,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(f64)) -> Result<Results, BadPla
 pub(super) struct World {
     plan: Plan,
     pub(super) engine: Engine,
+    popular: PopularNames,
     clients: Vec<Client>,
     next_identity: u64,
     most_messages: u32,
@@ -53,8 +54,10 @@ impl World {
     pub(super) fn new(plan: &Plan) -> Self {
         let mut rng = Pcg64::seed_from_u64(plan.seed);
         let sites = Sites::new(SITES, START, &mut rng);
-        let engine = Engine::new(sites, rng, Settings::default(), plan.loss);
-        let mut world = Self { plan: plan.clone(), engine, clients: Vec::new(), next_identity: 0, most_messages: 0 };
+        let popular = sites.popular(0..SITES as usize / 2);
+        let engine = Engine::new(sites, rng, Arc::new(Settings::default()), plan.loss);
+        let mut world =
+            Self { plan: plan.clone(), engine, popular, clients: Vec::new(), next_identity: 0, most_messages: 0 };
         let evil = (f64::from(plan.nodes) * plan.evil).round() as u32;
         for number in 0..plan.nodes {
             world.add(number < evil, 0);
@@ -110,10 +113,10 @@ impl World {
     /// Starts the state machine of an honest mirror.
     fn begin(&mut self, number: u32, known: &[Arc<Peer>]) {
         let now = self.engine.now();
-        let popular = self.engine.sites.popular(0..SITES as usize / 2);
         let Some(node) = self.engine.nodes.get_mut(number as usize).filter(|node| node.evil.is_none()) else { return };
         let me = Signatory { vantage: node.identity.vantage, statement_key: node.identity.statement_key() };
-        let mut machine = Federation::new(me, self.engine.settings.clone(), popular, Arc::new(Cheap), now);
+        let mut machine =
+            Federation::new(me, Arc::clone(&self.engine.settings), self.popular.clone(), Arc::new(Cheap), now);
         machine.adopt(known.iter().cloned(), now);
         node.machine = Some(Box::new(machine));
         // Not all at the same moment.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parallax_core::{
     CaId, DnsAnswers, Fingerprint, Look, Met, Observation, Outcome, PublicCa, ServiceId, Timespan, Timestamp,
 };
-use parallax_proto::mirror::Popular;
+use parallax_proto::mirror::{Popular, PopularNames};
 use rand::RngExt as _;
 use rand_pcg::Pcg64;
 
@@ -54,7 +54,7 @@ impl Sites {
         self.sites.len()
     }
 
-    pub(super) fn popular(&self, share: std::ops::Range<usize>) -> Vec<Popular> {
+    pub(super) fn popular(&self, share: std::ops::Range<usize>) -> PopularNames {
         let sites = self.sites.get(share).unwrap_or_default();
         let popular = |site: &Site| Popular { service: (*site.service).clone(), domain: domain(&site.service) };
         sites.iter().map(popular).collect()

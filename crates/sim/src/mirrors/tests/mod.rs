@@ -9,7 +9,8 @@ use std::time::Duration;
 use parallax_core::{Suite as _, Timestamp, VantageId};
 use parallax_proto::Descriptor;
 use parallax_proto::mirror::{
-    Action, Event, Federation, Hop, Measurements, MeetId, Peer, Refused, Settings, Signatory, Status, removal_id,
+    Action, Event, Federation, Hop, Measurements, MeetId, Peer, PopularNames, Refused, Settings, Signatory, Status,
+    removal_id,
 };
 use rand::SeedableRng as _;
 use rand_pcg::Pcg64;
@@ -52,8 +53,7 @@ impl Alone {
     fn new(known: &[Arc<Peer>]) -> Self {
         let (identity, _) = peer(900_000, START);
         let me = Signatory { vantage: identity.vantage, statement_key: identity.statement_key() };
-        let popular = Vec::new();
-        let mut machine = Federation::new(me, Settings::default(), popular, Arc::new(Cheap), START);
+        let mut machine = Federation::new(me, Settings::default(), PopularNames::default(), Arc::new(Cheap), START);
         machine.adopt(known.iter().cloned(), START);
         Self { machine, identity, now: START, rng: Pcg64::seed_from_u64(7) }
     }

@@ -44,7 +44,8 @@ fn row_11_a_clock_that_is_wrong_by_a_day_counts_as_no_answer() {
     let mut alone = Alone::new(&known);
     let wrong = known[0].vantage();
     let mut asked_for_removal = false;
-    let popular = vec![Popular { service: "s1.example".parse().unwrap(), domain: "s1.example".into() }];
+    let popular = [Popular { service: "s1.example".parse().unwrap(), domain: "s1.example".into() }];
+    let popular = popular.into_iter().collect();
     let me = Signatory { vantage: alone.identity.vantage, statement_key: alone.identity.statement_key() };
     alone.machine = Federation::new(me, Settings::default(), popular, Arc::new(Cheap), START);
     alone.machine.adopt(known, START);
