@@ -63,13 +63,13 @@ impl DnsAnswers {
     /// their own: there is no record that could be taken back. A lookup that failed hides whether there is one, so the
     /// caller decides by what it `remembers`.
     pub fn record_life(&self, remembers_one: bool) -> Option<Duration> {
-        match self.record() {
-            Some(record) if record.is_empty() => None,
-            Some(_) => {
+        match (&self.ca, &self.tlsa) {
+            (Some(ca), Some(tlsa)) if ca.is_empty() && tlsa.iter().all(|one| one.leaf_key().is_none()) => None,
+            (Some(_), Some(_)) => {
                 let ttl = self.record_ttl_secs.map(|secs| Duration::from_secs(secs.into()));
                 Some(ttl.unwrap_or(LONGEST_RECORD_LIFE).min(LONGEST_RECORD_LIFE))
             }
-            None => remembers_one.then_some(RECORD_FAILURE_LIFE),
+            _ => remembers_one.then_some(RECORD_FAILURE_LIFE),
         }
     }
 }

@@ -94,23 +94,31 @@ impl Evidence {
         }
     }
 
-    /// Empties it for another check of the same service. The memory of what was in it goes to whoever fills it again: the
-    /// former local look is returned, the others are added to `asked` and `views`. Simulations make millions.
-    pub fn restart(
-        &mut self,
-        local: Look,
-        started: Timestamp,
-        asked: &mut Vec<Asked>,
-        views: &mut Vec<Testimony>,
-    ) -> Look {
-        hand_over(&mut self.asked, asked);
-        hand_over(&mut self.views, views);
+    /// Begins another check of the same service where this one stands: `fill` finds the local look, the asked and the
+    /// views of before, and makes those of now of them. So their memory is used again: simulations make millions. What
+    /// notaries and hubs said is gone.
+    pub fn refill(&mut self, started: Timestamp, fill: impl FnOnce(&mut Look, &mut Vec<Asked>, &mut Vec<Testimony>)) {
         self.asked_notaries.clear();
         self.notaries.clear();
         self.asked_hubs.clear();
         self.peers.clear();
         self.started = started;
-        std::mem::replace(&mut self.local, local)
+        fill(&mut self.local, &mut self.asked, &mut self.views);
+        if !self.names_each_once() {
+            let (asked, views) = (std::mem::take(&mut self.asked), std::mem::take(&mut self.views));
+            asked.into_iter().for_each(|one| self.ask(one));
+            views.into_iter().for_each(|view| self.add(view));
+        }
+    }
+
+    /// Whether nobody was asked twice, and the views are of some of the asked, in their order.
+    fn names_each_once(&self) -> bool {
+        let mut before = self.asked.iter();
+        let once = |(place, one): (usize, &Asked)| {
+            self.asked.iter().take(place).all(|earlier| earlier.vantage != one.vantage)
+        };
+        self.asked.iter().enumerate().all(once)
+            && self.views.iter().all(|view| before.any(|asked| asked.vantage == view.vantage))
     }
 
     /// Nobody is public (`roots = none`): only the network decides.
@@ -263,12 +271,4 @@ impl Evidence {
     pub fn peers(&self) -> &[PeerTestimony] {
         &self.peers
     }
-}
-
-/// Moves all from one list to another. Testimonies are large: the fewer go where the more are, in whatever order.
-fn hand_over<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
-    if to.len() < from.len() {
-        std::mem::swap(from, to);
-    }
-    to.append(from);
 }

@@ -196,7 +196,7 @@ impl History {
     pub fn absorb(&mut self, look: &Look) {
         let at = look.now.at;
         if let Some(record) = look.dns.record() {
-            self.add_record(Authority { record, first_seen: at, last_seen: at });
+            self.absorb_record(record, at);
         }
         if let Some(met) = look.now.met.as_ref().filter(|_| look.now.outcome == Outcome::Seen) {
             let network = look.now.address.map(|address| Network::of(address.ip()));
@@ -268,6 +268,17 @@ impl History {
             added = known;
         }
         self.spans.push(added);
+    }
+
+    /// Most looks read what the newest one before them read.
+    fn absorb_record(&mut self, record: Record, at: Timestamp) {
+        let mut those = self.authority.iter_mut().filter(|entry| entry.record == record);
+        match (those.next(), those.next()) {
+            (Some(known), None) if known.last_seen <= at && at.since(known.last_seen) <= CONTINUITY => {
+                known.last_seen = at;
+            }
+            _ => self.add_record(Authority { record, first_seen: at, last_seen: at }),
+        }
     }
 
     fn add_record(&mut self, mut added: Authority) {

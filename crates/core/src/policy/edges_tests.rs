@@ -182,7 +182,11 @@ fn looks_that_failed_and_my_own_missing_key_say_nothing() {
     let failed = four_friends().through(HUB, 5, &[0]);
     assert_eq!(majority(0.9).hub_votes(&failed.evidence)[0].vote.edges(), 4);
     let mut blind = four_friends();
-    blind.evidence.restart(look(0), NOW, &mut Vec::new(), &mut Vec::new());
+    blind.evidence.refill(NOW, |local, asked, views| {
+        *local = look(0);
+        asked.clear();
+        views.clear();
+    });
     blind.evidence.ask_hub(AskedHub { vantage: hub(HUB), replies: 20, by_edges: true });
     let blind = blind.through(HUB, 1, &[LIE]).through(HUB, 2, &[LIE]).through(HUB, 3, &[LIE]);
     assert_eq!(blind.decision(0.5), (Decision::Undecided, Rule::NotEnough));

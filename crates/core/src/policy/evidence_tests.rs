@@ -416,10 +416,28 @@ fn evidence_that_is_begun_anew_keeps_nothing() {
         edge: "e".into(),
         trusted: false,
     });
-    let (mut asked, mut views) = (Vec::new(), Vec::new());
-    let before = used.restart(fresh().local().clone(), fresh().started(), &mut asked, &mut views);
+    used.refill(fresh().started(), |local, asked, views| {
+        assert_eq!((&local.now, asked.len(), views.len()), (&OTHER.at(HERE), 5, 3));
+        *local = fresh().local().clone();
+        asked.clear();
+        views.clear();
+    });
     assert_eq!(used, fresh());
-    assert_eq!((before.now, asked.len(), views.len()), (OTHER.at(HERE), 5, 3));
+}
+
+/// Whoever fills it by hand names nobody twice either.
+#[test]
+fn evidence_that_is_filled_counts_each_once() {
+    let honest = evidence_from(MINE.at(HERE), &times(3, sees(MINE)), 3);
+    let mut filled = honest.clone();
+    filled.refill(honest.started(), |_, asked, views| {
+        asked.push(asked[0].clone());
+        views.reverse();
+        views.push(views[1].clone());
+        asked.remove(1);
+    });
+    assert_eq!((filled.asked().len(), filled.views().len()), (3, 3));
+    assert_eq!(decide_default(&filled), decide_default(&honest));
 }
 
 /// Everybody is hijacked by somebody with a certificate of the site's own CA, and the owner publishes his key: that warns at

@@ -8,7 +8,7 @@ use parallax_core::{Evidence, History, Look, Observation, Outcome, ServiceId, Te
 use parallax_proto::{CLOCK_SKEW, VIEW_LIFE};
 use serde::{Deserialize, Serialize};
 
-use super::fill::{Spare, vantage_id};
+use super::fill::{Spare, no_asked, no_look, vantage_id};
 use super::scenario::{Ago, Party, Scenario, Vantage};
 
 /// How long the check has taken when it decides: what is looked at in it is looked at now.
@@ -66,8 +66,7 @@ pub(super) struct Desk {
 impl Desk {
     /// A desk for visits that check this service.
     pub(super) fn new(service: ServiceId) -> Self {
-        let mut spare = Spare::default();
-        Self { evidence: Evidence::new(service, spare.look(), Timestamp::default()), spare }
+        Self { evidence: Evidence::new(service, no_look(), Timestamp::default()), spare: Spare::default() }
     }
 
     /// What was gathered last.
@@ -80,27 +79,28 @@ impl Desk {
         let Self { evidence, spare } = self;
         let now = scenario.by_clock_of(&scenario.user);
         let mut questions = Questions::default();
-        let mut local = spare.look();
-        scenario.fill_look(&mut local, &scenario.user, 0, &scenario.met, spare);
-        spare.look = Some(evidence.restart(local, now.minus(ELAPSED), &mut spare.asked, &mut spare.views));
-        for (number, vantage) in scenario.vantages.iter().enumerate() {
-            questions.first += 1;
-            let mut asked = spare.asked();
-            scenario.fill_asked(&mut asked, number, vantage);
-            evidence.ask(asked);
-        }
-        for (number, vantage) in scenario.vantages.iter().enumerate() {
-            if vantage.silent || !scenario.is_believed(&vantage.party, now) {
-                continue;
+        evidence.refill(now.minus(ELAPSED), |local, asked, views| {
+            scenario.fill_look(local, &scenario.user, 0, &scenario.met, spare);
+            questions.first += scenario.vantages.len() as u64;
+            asked.resize_with(scenario.vantages.len(), no_asked);
+            for ((number, vantage), asked) in scenario.vantages.iter().enumerate().zip(asked) {
+                scenario.fill_asked(asked, number, vantage);
             }
-            let mut view = spare.view();
-            view.vantage = vantage_id(number);
-            let mut question = Question { scenario, vantage, local: evidence.local(), spare };
-            match question.ask(&mut view, &mut questions) {
-                Some(()) => evidence.add(view),
-                None => spare.views.push(view),
+            let mut answered = 0;
+            for (number, vantage) in scenario.vantages.iter().enumerate() {
+                if vantage.silent || !scenario.is_believed(&vantage.party, now) {
+                    continue;
+                }
+                if views.len() == answered {
+                    views.push(spare.view());
+                }
+                let Some(view) = views.get_mut(answered) else { continue };
+                view.vantage = vantage_id(number);
+                let mut question = Question { scenario, vantage, local, spare };
+                answered += usize::from(question.ask(view, &mut questions).is_some());
             }
-        }
+            spare.views.extend(views.drain(answered..));
+        });
         (now, questions)
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! Certificates are made up from their numbers. What no policy reads (protocol, MD5, the hashes of the chain) stays empty.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use parallax_core::{
@@ -16,28 +16,18 @@ use super::scenario::{Ago, Answer, Ca, Certificate, KeyRecord, Party, Scenario, 
 /// What earlier visits left, to be filled again.
 #[derive(Debug, Default)]
 pub(super) struct Spare {
-    pub(super) asked: Vec<Asked>,
     pub(super) views: Vec<Testimony>,
-    pub(super) look: Option<Look>,
     mets: Vec<Met>,
     spans: Vec<Timespan>,
 }
 
 impl Spare {
-    pub(super) fn look(&mut self) -> Look {
-        self.look.take().unwrap_or_else(|| Look { dns: DnsAnswers::default(), now: nothing() })
-    }
-
-    pub(super) fn asked(&mut self) -> Asked {
-        self.asked.pop().unwrap_or_else(|| Asked { vantage: vantage_id(0), region: None, rir: None })
-    }
-
     pub(super) fn view(&mut self) -> Testimony {
         let view = self.views.pop();
         view.unwrap_or_else(|| Testimony {
             vantage: vantage_id(0),
             issued_at: Timestamp::default(),
-            look: self.look(),
+            look: no_look(),
             there: None,
             history: History::default(),
         })
@@ -45,6 +35,16 @@ impl Spare {
 }
 
 /// A look that is yet to be filled in.
+pub(super) fn no_look() -> Look {
+    Look { dns: DnsAnswers::default(), now: nothing() }
+}
+
+/// One who was asked, yet to be filled in.
+pub(super) fn no_asked() -> Asked {
+    Asked { vantage: vantage_id(0), region: None, rir: None }
+}
+
+/// What it saw, likewise.
 fn nothing() -> Observation {
     Observation::failed(Timestamp::default(), None, Outcome::NoAddress)
 }
@@ -158,21 +158,14 @@ impl Scenario {
         });
         let answered = answer.count > 0;
         let record = answer.record.and_then(|place| self.records.get(usize::from(place)));
-        let mut a: Vec<Ipv4Addr> = dns.a.take().unwrap_or_default();
-        a.clear();
-        a.extend(v4);
-        let mut tlsa = dns.tlsa.take().unwrap_or_default();
-        tlsa.clear();
-        tlsa.extend(record.iter().flat_map(|record| &record.keys).map(|key| server_key(*key)));
-        *dns = DnsAnswers {
-            a: answered.then_some(a),
-            aaaa: answered.then(Vec::new),
-            ca: record.map(ca_prints),
-            tlsa: record.map(|_| tlsa),
-            caa: None,
-            dnssec: if answer.secure { Dnssec::Secure } else { Dnssec::Insecure },
-            ..DnsAnswers::default()
-        };
+        fill_list(&mut dns.a, answered.then_some(v4));
+        fill_list(&mut dns.aaaa, answered.then(std::iter::empty));
+        fill_list(&mut dns.ca, record.map(|record| record.cas.iter().map(|ca| root_print(*ca))));
+        dns.ca.iter_mut().for_each(|ca| ca.sort_unstable());
+        fill_list(&mut dns.tlsa, record.map(|record| record.keys.iter().map(|key| server_key(*key))));
+        dns.dnssec = if answer.secure { Dnssec::Secure } else { Dnssec::Insecure };
+        // Nothing fills in the others.
+        debug_assert!(dns.caa.is_none() && dns.ignored.is_empty() && dns.record_ttl_secs.is_none());
     }
 
     /// What a vantage point remembers before it is asked.
@@ -259,6 +252,16 @@ fn fill_text(slot: &mut Option<String>, text: Option<&str>) {
     }
 }
 
+fn fill_list<T>(slot: &mut Option<Vec<T>>, list: Option<impl Iterator<Item = T>>) {
+    match (slot.as_mut(), list) {
+        (Some(slot), Some(list)) => {
+            slot.clear();
+            slot.extend(list);
+        }
+        (_, list) => *slot = list.map(Iterator::collect),
+    }
+}
+
 fn fill_names(names: &mut Vec<String>, name: &str) {
     match names.as_mut_slice() {
         [slot] => {
@@ -337,12 +340,6 @@ fn public_ca(certificate: &Certificate, (not_before, not_after): (Timestamp, Tim
         Ca::Public(_) if !certificate.for_this_name => PublicCa::WrongName,
         Ca::Public(_) => PublicCa::Valid,
     }
-}
-
-fn ca_prints(record: &KeyRecord) -> Vec<Fingerprint> {
-    let mut prints: Vec<_> = record.cas.iter().map(|ca| root_print(*ca)).collect();
-    prints.sort_unstable();
-    prints
 }
 
 /// `TLSA 3 1 1`.

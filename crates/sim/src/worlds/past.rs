@@ -172,6 +172,8 @@ struct Steps<'a> {
     count: u32,
     /// Looks until one strays.
     strayless: u32,
+    /// How much likelier it gets with each look that one strays, as a logarithm.
+    stray_log: f64,
     /// All looks come to any front, and it makes no difference but for the address.
     wander: bool,
 }
@@ -184,8 +186,9 @@ impl<'a> Steps<'a> {
         let wander = rotating && reality.is_alike() && !traits.captured;
         let restless = several && !wander && (rotating || reality.stray_share > 0.1);
         let count = if restless { count.min(MAX_SPANS as u32) } else { count };
-        let strayless = if several && !rotating { strayless(reality.stray_share, draw) } else { u32::MAX };
-        Self { reality, traits, count, strayless, wander }
+        let stray_log = if several && !rotating { (1.0 - reality.stray_share).ln() } else { 0.0 };
+        let strayless = strayless(stray_log, draw);
+        Self { reality, traits, count, strayless, stray_log, wander }
     }
 
     /// The front that the looks from this one on come to, and the last of them; `None` after all.
@@ -198,7 +201,7 @@ impl<'a> Steps<'a> {
             return Some((draw.place(self.reality.width()) as u8, look));
         }
         if self.strayless == 0 {
-            self.strayless = strayless(self.reality.stray_share, draw);
+            self.strayless = strayless(self.stray_log, draw);
             return Some((draw.place(self.reality.width()) as u8, look));
         }
         let until = look.saturating_add(self.strayless - 1).min(last);
@@ -208,10 +211,10 @@ impl<'a> Steps<'a> {
 }
 
 /// How many looks go where they usually go before one strays.
-fn strayless(stray_share: f64, draw: &mut Draw) -> u32 {
-    if stray_share <= 0.0 {
+fn strayless(stray_log: f64, draw: &mut Draw) -> u32 {
+    if stray_log >= 0.0 {
         return u32::MAX;
     }
     // The conversion saturates; at a share of 1 every look strays.
-    ((1.0 - draw.unit()).ln() / (1.0 - stray_share).ln()) as u32
+    ((1.0 - draw.unit()).ln() / stray_log) as u32
 }

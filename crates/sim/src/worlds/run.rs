@@ -142,39 +142,57 @@ fn work(
     counts
 }
 
-/// Who judged, as places in the plan, and the kind of visit.
-type Judge = (usize, Option<Ablation>, Kind);
-
+/// For each kind of visit, a tally of each who judges, in the order of [`judges`].
 #[derive(Default)]
 struct Counts {
-    tallies: BTreeMap<Judge, Tally>,
+    tallies: BTreeMap<Kind, Vec<Tally>>,
+}
+
+/// Who judges, as places in the plan: each policy, and what is taken from it.
+fn judges(plan: &Plan) -> impl Iterator<Item = (usize, Option<Ablation>)> + '_ {
+    plan.policies.iter().enumerate().flat_map(|(place, policy)| {
+        let ablations = plan.ablations.iter().filter(|_| matches!(policy, Policy::Evidence { .. }));
+        std::iter::once(None).chain(ablations.map(|ablation| Some(*ablation))).map(move |without| (place, without))
+    })
 }
 
 impl Counts {
     fn judge(&mut self, plan: &Plan, scenario: &Scenario, desk: &mut Desk) {
         let (now, questions) = desk.gather(scenario);
         let evidence = desk.evidence();
-        let kind = Kind::of(scenario);
-        let mut take = |judge: Judge, (decision, rule)| {
-            self.tallies.entry(judge).or_default().take(decision, rule, questions, scenario);
-        };
-        for (place, policy) in plan.policies.iter().enumerate() {
-            take((place, None, kind), policy.conclude(evidence, now));
-            for ablation in plan.ablations.iter().filter(|_| matches!(policy, Policy::Evidence { .. })) {
-                let without = conclude_without(policy, *ablation, evidence, now);
-                take((place, Some(*ablation), kind), without);
+        let tallies = self.tallies.entry(Kind::of(scenario)).or_default();
+        for (number, (place, without)) in judges(plan).enumerate() {
+            let Some(policy) = plan.policies.get(place) else { continue };
+            let (decision, rule) = match without {
+                None => policy.conclude(evidence, now),
+                Some(ablation) => conclude_without(policy, ablation, evidence, now),
+            };
+            if tallies.len() == number {
+                tallies.push(Tally::default());
+            }
+            if let Some(tally) = tallies.get_mut(number) {
+                tally.take(decision, rule, questions, scenario);
             }
         }
     }
 
     fn add(&mut self, other: Counts) {
-        for (judge, tally) in other.tallies {
-            self.tallies.entry(judge).or_default().add(&tally);
+        for (kind, tallies) in other.tallies {
+            let known = self.tallies.entry(kind).or_default();
+            known.resize_with(known.len().max(tallies.len()), Tally::default);
+            known.iter_mut().zip(&tallies).for_each(|(known, tally)| known.add(tally));
         }
     }
 
     fn into_results(self, generator: &Generator, plan: &Plan) -> Results {
-        let row = |((place, without, kind), tally): (Judge, Tally)| {
+        let rows: BTreeMap<(usize, Option<Ablation>, Kind), Tally> = self
+            .tallies
+            .into_iter()
+            .flat_map(|(kind, tallies)| {
+                judges(plan).zip(tallies).map(move |((place, without), tally)| ((place, without, kind), tally))
+            })
+            .collect();
+        let row = |((place, without, kind), tally)| {
             let policy = plan.policies.get(place).map_or("", Policy::name).to_owned();
             Row { policy, without, kind, tally }
         };
@@ -182,7 +200,7 @@ impl Counts {
             world: generator.world().name.clone(),
             seed: plan.seed,
             visits: plan.visits(),
-            rows: self.tallies.into_iter().map(row).collect(),
+            rows: rows.into_iter().map(row).collect(),
         }
     }
 }
