@@ -114,9 +114,8 @@ impl Evidence {
     /// Whether nobody was asked twice, and the views are of some of the asked, in their order.
     fn names_each_once(&self) -> bool {
         let mut before = self.asked.iter();
-        let once = |(place, one): (usize, &Asked)| {
-            self.asked.iter().take(place).all(|earlier| earlier.vantage != one.vantage)
-        };
+        let once =
+            |(place, one): (usize, &Asked)| self.asked.iter().take(place).all(|earlier| earlier.vantage != one.vantage);
         self.asked.iter().enumerate().all(once)
             && self.views.iter().all(|view| before.any(|asked| asked.vantage == view.vantage))
     }

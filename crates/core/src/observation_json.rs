@@ -203,9 +203,9 @@ mod tests {
     fn a_certificate_lacks_nothing_that_it_must_have_and_broken_fields_are_errors() {
         let at = Timestamp::from_unix_secs(0);
         let whole = serde_json::to_value(Observation::seen(at, None, met())).unwrap();
-        for field in [
-            "protocol", "proved", "leaf", "key", "chain", "names", "not_before", "not_after", "ca_id", "public_ca",
-        ] {
+        for field in
+            ["protocol", "proved", "leaf", "key", "chain", "names", "not_before", "not_after", "ca_id", "public_ca"]
+        {
             let mut without = whole.clone();
             without.as_object_mut().unwrap().remove(field);
             let error = serde_json::from_value::<Observation>(without).unwrap_err().to_string();

@@ -437,7 +437,7 @@ fn evidence_that_is_filled_counts_each_once() {
         asked.remove(1);
     });
     assert_eq!((filled.asked().len(), filled.views().len()), (3, 3));
-    assert_eq!(decide_default(&filled), decide_default(&honest));
+    assert_eq!(decide(&filled), decide(&honest));
 }
 
 /// Everybody is hijacked by somebody with a certificate of the site's own CA, and the owner publishes his key: that warns at

@@ -13,7 +13,8 @@ use super::federation::{Due, Federation, Work};
 use super::settings::Settings;
 use super::statement::body_of;
 use super::wire::{
-    Ballot, LARGEST_REMOVAL, Proof, REMOVAL_FORMAT, REMOVAL_LIFE, Removal, RemovalWith, Status, Unread, VOTE_FORMAT, Vote, removal_id,
+    Ballot, LARGEST_REMOVAL, Proof, REMOVAL_FORMAT, REMOVAL_LIFE, Removal, RemovalWith, Status, Unread, VOTE_FORMAT,
+    Vote, removal_id,
 };
 use crate::signed::{Signed, Verified};
 

@@ -182,13 +182,24 @@ impl Scenario {
             count += 1;
         }
         spare.spans.extend(history.spans.drain(count..));
-        history.authority.clear();
+        let mut count = 0;
         for span in &vantage.past_records {
-            let record = self.records.get(usize::from(span.record)).map(record_of);
+            let Some(record) = self.records.get(usize::from(span.record)) else { continue };
             let (first_seen, last_seen) =
                 (self.stamp(&vantage.party, span.first), self.stamp(&vantage.party, span.last));
-            history.authority.extend(record.map(|record| Authority { record, first_seen, last_seen }));
+            match history.authority.get_mut(count) {
+                Some(slot) => {
+                    (slot.first_seen, slot.last_seen) = (first_seen, last_seen);
+                    // Most owners publish nothing.
+                    if !(slot.record.is_empty() && record.cas.is_empty() && record.keys.is_empty()) {
+                        slot.record = record_of(record);
+                    }
+                }
+                None => history.authority.push(Authority { record: record_of(record), first_seen, last_seen }),
+            }
+            count += 1;
         }
+        history.authority.truncate(count);
         history.turns.clear();
     }
 

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use parallax_core::{CONTINUITY, MAX_AUTHORITY, MAX_SPANS};
 
 use super::draw::Draw;
-use super::reality::{Reality, Steering, Traits};
+use super::reality::{Cursors, Reality, Steering, Traits};
 use super::scenario::{Address, Ago, Places, RecordSpan, Shown, Sight, Span};
 
 /// When a node looked: `count` times, the newest `newest` ago, `interval` apart.
@@ -69,17 +69,18 @@ impl Remembering<'_> {
         let networks = if steps.wander { self.networks() } else { 1 };
         // One stretch more or less makes a difference only where each brings looks at other fronts.
         let calm = self.reality.is_calm(self.traits) && (networks == 1 || self.reality.hold.is_none());
+        let mut calm = calm.then(Cursors::default);
         let mut look = 0;
         while let Some((front, until)) = steps.next(look, draw) {
             while look <= until {
                 let ago = self.schedule.at(look);
                 newest.get_or_insert_with(|| self.reality.sight(self.traits, front, ago, self.addresses));
-                let (met, back) = self.reality.stretch(self.traits, front, ago, self.addresses, calm);
+                let (met, back) = self.reality.stretch(self.traits, front, ago, self.addresses, calm.as_mut());
                 let end = self.schedule.last_within(back).clamp(look, until);
                 heard(front, look, end);
                 let room = self.note(met, look, end, past);
                 if networks > 1 && end > look {
-                    self.wander((look + 1, end), calm, draw, past, heard);
+                    self.wander((look + 1, end), calm.is_some(), draw, past, heard);
                 }
                 look = end + 1;
                 if !room {
@@ -116,10 +117,12 @@ impl Remembering<'_> {
         past: &mut Vec<Span>,
         heard: &mut impl FnMut(u8, u32, u32),
     ) {
+        let mut calm = calm.then(Cursors::default);
         for look in first..=last.min(first + 24) {
             let front = draw.place(self.reality.width()) as u8;
             heard(front, look, look);
-            let (met, _) = self.reality.stretch(self.traits, front, self.schedule.at(look), self.addresses, calm);
+            let ago = self.schedule.at(look);
+            let (met, _) = self.reality.stretch(self.traits, front, ago, self.addresses, calm.as_mut());
             self.note(met, look, look, past);
         }
     }

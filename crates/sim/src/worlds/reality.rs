@@ -211,7 +211,8 @@ impl Reality {
     }
 
     /// What a look that comes to this front meets, then, and the earliest moment up to which, going back, a look meets the
-    /// same. `calm`: this party is one that [`Reality::is_calm`] to.
+    /// same. `calm`: this party is one that [`Reality::is_calm`] to; then `cursors` know where looks that came later found
+    /// theirs.
     #[inline]
     pub(super) fn stretch(
         &self,
@@ -219,14 +220,14 @@ impl Reality {
         front: u8,
         ago: Ago,
         addresses: &[Address],
-        calm: bool,
+        calm: Option<&mut Cursors>,
     ) -> (Option<(u8, Shown)>, Ago) {
-        if !calm {
+        let Some(cursors) = calm else {
             return (self.met_at(traits, front, ago, addresses), self.steady_back_to(traits, front, ago));
-        }
-        let front = self.fronts.get(usize::from(front)).copied().unwrap_or(Front { address: 0, line: u8::MAX });
-        let phases = self.phases(front.line);
-        match phases.get(phase_at(phases, ago)) {
+        };
+        let place = usize::from(front);
+        let front = self.fronts.get(place).copied().unwrap_or(Front { address: 0, line: u8::MAX });
+        match cursors.phase_at(place, self.phases(front.line), ago) {
             Some(phase) => (Some((front.address, Shown::Certificate(phase.certificate))), phase.since),
             None => (Some((front.address, Shown::Nothing(Outcome::Timeout))), EVER),
         }
@@ -394,6 +395,22 @@ impl Reality {
         let line = |place: usize| self.fronts.get(place).map(|front| front.line);
         let width = self.width();
         (1..width).all(|place| line(place) == line(0) && line(place + width).is_none_or(|new| Some(new) == line(width)))
+    }
+}
+
+/// For each front, the phase at which the look before found it: who goes back in time finds the next there or a little
+/// further.
+#[derive(Debug, Default)]
+pub(super) struct Cursors([u16; 16]);
+
+impl Cursors {
+    fn phase_at<'a>(&mut self, front: usize, phases: &'a [Phase], ago: Ago) -> Option<&'a Phase> {
+        let Some(cursor) = self.0.get_mut(front) else { return phases.get(phase_at(phases, ago)) };
+        let last = phases.len().saturating_sub(1);
+        while usize::from(*cursor) < last && phases.get(usize::from(*cursor)).is_some_and(|phase| phase.since < ago) {
+            *cursor += 1;
+        }
+        phases.get(usize::from(*cursor))
     }
 }
 
