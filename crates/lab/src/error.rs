@@ -55,6 +55,9 @@ pub enum LabError {
         /// Why.
         source: hickory_proto::ProtoError,
     },
+    /// The lab's DNS has no key to sign with.
+    #[error("the lab's DNS has no key to sign with: {0}")]
+    Signing(#[from] hickory_proto::dnssec::DnsSecError),
     /// The text is no host that a service can have.
     #[error(transparent)]
     Service(#[from] parallax_core::BadService),
