@@ -67,6 +67,9 @@ pub enum LabError {
     /// A node of the lab could not be given a past.
     #[error("a node of the lab can't be given a past: {0}")]
     Store(#[from] parallax_store::StoreError),
+    /// The identity of a node of the lab can't be read.
+    #[error("the identity of a node of the lab can't be read: {}", plainly(.0))]
+    Identity(std::io::Error),
     /// A node of the lab has no place for its data.
     #[error("a node of the lab has no place for its data: {}", plainly(.0))]
     Data(std::io::Error),
