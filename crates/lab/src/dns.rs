@@ -7,14 +7,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, ResponseCode};
-use hickory_proto::rr::DNSClass;
+use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
+use hickory_proto::rr::{DNSClass, Name};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::error::LabError;
+use crate::signing::{Signatures, ZoneKey, signed_reply};
 use crate::sources::Prefix;
 use crate::task::{Spawner, Task};
 use crate::zone::{Answer, Reply, Zone, name};
@@ -24,6 +25,9 @@ const MAX_UDP: u16 = 1232;
 
 /// What a client without EDNS takes (RFC 1035 section 4.2.1).
 const PLAIN_UDP: u16 = 512;
+
+/// How long the root's key may be kept, in seconds: it does not change while the lab is there.
+const KEY_TTL: u32 = 3600;
 
 const MAX_CONNECTIONS: usize = 64;
 const IDLE: Duration = Duration::from_secs(10);
@@ -37,6 +41,7 @@ const PORT_TRIES: usize = 32;
 pub struct Dns {
     address: SocketAddr,
     zone: watch::Sender<Zone>,
+    key: Arc<ZoneKey>,
     queries: Arc<AtomicU64>,
     _task: Task,
 }
@@ -44,13 +49,16 @@ pub struct Dns {
 impl Dns {
     pub(crate) async fn open(address: Ipv4Addr, spawner: &Spawner) -> Result<Self, LabError> {
         let (udp, tcp, address) = bind_both(address).await?;
-        let (sender, zone) = watch::channel(Zone::default());
+        let key = Arc::new(ZoneKey::generate()?);
+        let mut root = Zone::default();
+        root.set(&Name::root(), Answer::dnskey(key.dnskey()).with_ttl(KEY_TTL));
+        let (sender, zone) = watch::channel(root);
         let queries = Arc::new(AtomicU64::new(0));
-        let answerer = Answerer { zone, queries: Arc::clone(&queries) };
+        let answerer = Answerer { zone, key: Arc::clone(&key), queries: Arc::clone(&queries) };
         let task = spawner.spawn(async move {
             tokio::join!(serve_udp(udp, answerer.clone()), serve_tcp(tcp, answerer));
         });
-        Ok(Self { address, zone: sender, queries, _task: task })
+        Ok(Self { address, zone: sender, key, queries, _task: task })
     }
 
     /// Where it answers, by UDP and by TCP.
@@ -72,7 +80,27 @@ impl Dns {
         Ok(())
     }
 
-    /// Forgets a name, and what some were told of it.
+    /// What the signatures of a name and of those below it are worth from now on. Everything is signed unless this says
+    /// otherwise, for whoever wants signatures.
+    pub fn sign(&self, at: &str, signatures: Signatures) -> Result<(), LabError> {
+        let name = name(at)?;
+        self.zone.send_modify(|zone| zone.signing().set(&name, signatures));
+        Ok(())
+    }
+
+    /// What they are worth for these sources instead; the rule set last wins.
+    pub fn sign_towards(&self, sources: impl Into<Prefix>, at: &str, signatures: Signatures) -> Result<(), LabError> {
+        let (name, sources) = (name(at)?, sources.into());
+        self.zone.send_modify(|zone| zone.signing().set_towards(sources, &name, signatures));
+        Ok(())
+    }
+
+    /// The key that signs, as a line of a zone file: the trust anchor of whoever is to believe this server.
+    pub fn anchor(&self) -> String {
+        self.key.anchor()
+    }
+
+    /// Forgets a name, what some were told of it, and what is said of its signatures.
     pub fn remove(&self, at: &str) -> Result<(), LabError> {
         let name = name(at)?;
         self.zone.send_modify(|zone| zone.remove(&name));
@@ -93,6 +121,7 @@ impl Dns {
 #[derive(Clone)]
 struct Answerer {
     zone: watch::Receiver<Zone>,
+    key: Arc<ZoneKey>,
     queries: Arc<AtomicU64>,
 }
 
@@ -104,12 +133,49 @@ impl Answerer {
             // An answer to an answer could go to and fro for ever.
             Ok(query) if query.metadata.message_type == MessageType::Response => return None,
             Ok(query) => {
-                let response = respond(&self.zone.borrow(), &query, source)?;
+                let response = self.respond(&query, source)?;
                 return fit(response, limit.of(&query));
             }
             Err(_) => Message::error_msg(message_id(bytes)?, OpCode::Query, ResponseCode::FormErr),
         };
         response.to_vec().ok()
+    }
+
+    fn respond(&self, query: &Message, source: IpAddr) -> Option<Message> {
+        let mut response = Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
+        response.metadata = Metadata::response_from_request(&query.metadata);
+        response.metadata.authoritative = true;
+        // To those who ask it, it is the resolver as well.
+        response.metadata.recursion_available = true;
+        response.add_queries(query.queries.iter().cloned());
+        let wants_signatures = query.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        if query.edns.is_some() {
+            let mut edns = Edns::new();
+            edns.set_max_payload(MAX_UDP);
+            edns.set_dnssec_ok(wants_signatures);
+            response.set_edns(edns);
+        }
+        match (query.metadata.op_code, query.queries.as_slice()) {
+            (OpCode::Query, [question]) if question.query_class() == DNSClass::IN => {
+                match self.reply(source, question, wants_signatures) {
+                    Reply::Silence => return None,
+                    Reply::Message { rcode, answers, authorities } => {
+                        response.metadata.response_code = rcode;
+                        response.answers = answers;
+                        response.authorities = authorities;
+                    }
+                }
+            }
+            (OpCode::Query, [_]) => response.metadata.response_code = ResponseCode::Refused,
+            (OpCode::Query, _) => response.metadata.response_code = ResponseCode::FormErr,
+            _ => response.metadata.response_code = ResponseCode::NotImp,
+        }
+        Some(response)
+    }
+
+    fn reply(&self, source: IpAddr, question: &Query, signed: bool) -> Reply {
+        let (zone, name, kind) = (self.zone.borrow(), question.name(), question.query_type());
+        if signed { signed_reply(&zone, &self.key, source, name, kind) } else { zone.reply(source, name, kind) }
     }
 }
 
@@ -129,36 +195,6 @@ impl Limit {
             }
         }
     }
-}
-
-fn respond(zone: &Zone, query: &Message, source: IpAddr) -> Option<Message> {
-    let mut response = Message::new(query.metadata.id, MessageType::Response, query.metadata.op_code);
-    response.metadata = Metadata::response_from_request(&query.metadata);
-    response.metadata.authoritative = true;
-    // To those who ask it, it is the resolver as well.
-    response.metadata.recursion_available = true;
-    response.add_queries(query.queries.iter().cloned());
-    if query.edns.is_some() {
-        let mut edns = Edns::new();
-        edns.set_max_payload(MAX_UDP);
-        response.set_edns(edns);
-    }
-    match (query.metadata.op_code, query.queries.as_slice()) {
-        (OpCode::Query, [question]) if question.query_class() == DNSClass::IN => {
-            match zone.reply(source, question.name(), question.query_type()) {
-                Reply::Silence => return None,
-                Reply::Message { rcode, answers, authorities } => {
-                    response.metadata.response_code = rcode;
-                    response.answers = answers;
-                    response.authorities = authorities;
-                }
-            }
-        }
-        (OpCode::Query, [_]) => response.metadata.response_code = ResponseCode::Refused,
-        (OpCode::Query, _) => response.metadata.response_code = ResponseCode::FormErr,
-        _ => response.metadata.response_code = ResponseCode::NotImp,
-    }
-    Some(response)
 }
 
 fn fit(response: Message, limit: usize) -> Option<Vec<u8>> {

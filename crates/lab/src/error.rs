@@ -55,6 +55,9 @@ pub enum LabError {
         /// Why.
         source: hickory_proto::ProtoError,
     },
+    /// The lab's DNS has no key to sign with.
+    #[error("the lab's DNS has no key to sign with: {0}")]
+    Signing(#[from] hickory_proto::dnssec::DnsSecError),
     /// The text is no host that a service can have.
     #[error(transparent)]
     Service(#[from] parallax_core::BadService),
@@ -64,6 +67,9 @@ pub enum LabError {
     /// A node of the lab could not be given a past.
     #[error("a node of the lab can't be given a past: {0}")]
     Store(#[from] parallax_store::StoreError),
+    /// The identity of a node of the lab can't be read.
+    #[error("the identity of a node of the lab can't be read: {}", plainly(.0))]
+    Identity(std::io::Error),
     /// A node of the lab has no place for its data.
     #[error("a node of the lab has no place for its data: {}", plainly(.0))]
     Data(std::io::Error),

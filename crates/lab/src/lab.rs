@@ -9,6 +9,7 @@ use rustls_pki_types::CertificateDer;
 use crate::certificate::{Ca, Certificate, now};
 use crate::dns::Dns;
 use crate::error::LabError;
+use crate::node::LabNode;
 use crate::past::Past;
 use crate::site::{Behaviour, OnPath, Site};
 use crate::sources::Prefix;
@@ -103,6 +104,11 @@ impl Lab {
     /// An empty past of somebody who believes in the public roots made so far.
     pub fn past(&self) -> Past {
         Past::new(now(), self.public_roots())
+    }
+
+    /// The same by the clock of this node.
+    pub fn past_of(&self, node: &LabNode) -> Past {
+        Past::new(node.now(), self.public_roots())
     }
 
     /// Opens a TLS site.

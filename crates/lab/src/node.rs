@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parallax_client::{NodeVantage, VantagePoint, VantageUrl};
-use parallax_core::{DnsAnswers, Look, Observation, ServiceId, VantageId};
+use parallax_core::{DnsAnswers, Look, Observation, ServiceId, Timestamp, VantageId};
 use parallax_node::{Node, NodeLimits, NodeSettings, Rate};
-use parallax_probe::{Roots, judge_chain};
+use parallax_probe::{Roots, WallClock, judge_chain};
 use parallax_proto::Descriptor;
 use tempfile::TempDir;
 
-use crate::certificate::{Certificate, now};
+use crate::certificate::Certificate;
 use crate::error::LabError;
+use crate::front::{Front, Unheard};
 use crate::lab::Lab;
 use crate::past::Past;
 use crate::site::{Behaviour, Site};
@@ -58,11 +59,11 @@ impl Lab {
             ..NodeSettings::new(data.path())
         };
         change(&mut settings);
-        let roots = settings.probe.roots.clone();
+        let (roots, clock) = (settings.probe.roots.clone(), settings.probe.clock);
         let node = Node::start(settings).await?;
         let url = node.descriptor().addresses.first().map(String::as_str).unwrap_or_default().parse::<VantageUrl>()?;
         let url = url.with_pin(node.vantage());
-        Ok(LabNode { node, url, address, roots, data, _subnet: self.subnet() })
+        Ok(LabNode { node, url, address, roots, clock, data, _subnet: self.subnet() })
     }
 }
 
@@ -109,6 +110,7 @@ pub struct LabNode {
     url: VantageUrl,
     address: Ipv4Addr,
     roots: Roots,
+    clock: WallClock,
     // The fields below are let go after the node: nobody else may have its files or addresses before.
     data: TempDir,
     _subnet: Arc<Subnet>,
@@ -130,6 +132,11 @@ impl LabNode {
         self.address
     }
 
+    /// What its clock says.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Where it serves plain HTTP.
     pub fn http(&self) -> Option<SocketAddr> {
         self.node.http()
@@ -143,6 +150,14 @@ impl LabNode {
     /// What stands in for it at another address, over this round trip.
     pub fn far_behaviour(&self, round_trip: Duration) -> Option<Behaviour> {
         self.node.https().map(|https| Behaviour::Far(https, round_trip / 2))
+    }
+
+    /// What stands in for it at another address, and keeps some questions from it. It serves nothing that a node serves
+    /// over TLS alone.
+    pub fn front(&self, unheard: Unheard) -> Result<Behaviour, LabError> {
+        let missing = || LabError::Identity(std::io::Error::other("it serves no plain HTTP"));
+        let http = self.node.http().ok_or_else(missing)?;
+        Ok(Behaviour::Front(Front::before(http, self.data.path(), unheard)?))
     }
 
     /// Its data directory.
@@ -160,7 +175,7 @@ impl LabNode {
         Ok(format!("https://{address}").parse::<VantageUrl>()?.with_pin(self.vantage()))
     }
 
-    /// Gives it a past, through the store's own import.
+    /// Gives it a past ([`Lab::past_of`]), through the store's own import.
     pub async fn remember(&self, service: &ServiceId, past: Past) -> Result<(), LabError> {
         Ok(self.node.store().import(service, past.history()).await?)
     }
@@ -186,7 +201,7 @@ impl LabNode {
         dns: DnsAnswers,
         ago: Duration,
     ) -> Result<(), LabError> {
-        let moment = now().minus(ago);
+        let moment = self.now().minus(ago);
         let met = judge_chain(certificate.chain(), service, &self.roots, moment)?.met("TLSv1.3", true);
         let look = Look { dns, now: Observation::seen(moment, Some(at), met) };
         self.node.store().record(service, look).await?;

@@ -19,6 +19,7 @@ use crate::certificate::Certificate;
 use crate::clear::ClearServer;
 use crate::error::LabError;
 use crate::far;
+use crate::front::Front;
 use crate::sources::{BySource, Prefix};
 use crate::task::{Spawner, Task};
 
@@ -47,6 +48,8 @@ pub enum Behaviour {
     Forward(SocketAddr),
     /// The same, but each byte takes this long on its way there, and as long on its way back.
     Far(SocketAddr, Duration),
+    /// A node hears questions through it, save those that it keeps ([`crate::LabNode::front`]).
+    Front(Front),
     /// It is accepted, and nothing is ever said.
     Silent,
     /// The first bytes, whatever they are, are answered with these: a server of another protocol.
@@ -275,6 +278,7 @@ async fn handle(stream: TcpStream, behaviour: Behaviour, own: IpAddr) {
         Behaviour::Clear(server) => serve_clear(stream, server).await,
         Behaviour::Forward(target) => forward(stream, target, own).await,
         Behaviour::Far(target, one_way) => far::pass_on(stream, target, own, one_way).await,
+        Behaviour::Front(front) => front.serve(stream).await,
         Behaviour::Silent => read_to_end(stream).await,
         Behaviour::Speak(words) => speak(stream, words).await,
         Behaviour::Cut => stream.set_zero_linger(),

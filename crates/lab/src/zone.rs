@@ -1,14 +1,16 @@
 //! What the lab's DNS knows, and which answer whom gets. No sockets here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use hickory_proto::dnssec::rdata::{DNSKEY, DNSSECRData};
 use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, MX, SOA, TLSA, TXT};
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, MX, NS, SOA, TLSA, TXT};
 use hickory_proto::rr::{LowerName, Name, RData, Record, RecordType};
 use parallax_core::{Fingerprint, Tlsa};
 
 use crate::error::LabError;
+use crate::signing::{SignatureTable, Signatures};
 use crate::sources::{BySource, Prefix};
 
 /// Aliases that are followed before an answer is given up as a loop.
@@ -89,6 +91,11 @@ impl Answer {
         Self::txt(&format!("v=ca1{keys}"))
     }
 
+    /// The key of a zone (RFC 4034 section 2).
+    pub(crate) fn dnskey(key: DNSKEY) -> Self {
+        Self::records(RecordType::DNSKEY, vec![RData::DNSSEC(DNSSECRData::DNSKEY(key))])
+    }
+
     /// One CAA record with the property `issue` (RFC 8659 section 4.2).
     pub fn caa_issue(domain: &str) -> Result<Self, LabError> {
         // Written without a dot at the end, unlike names elsewhere.
@@ -142,6 +149,7 @@ pub(crate) enum Reply {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Zone {
     names: BTreeMap<LowerName, Vec<Slot>>,
+    signatures: SignatureTable,
 }
 
 /// What a name has for one kind of question; `None` where nothing was set.
@@ -156,12 +164,57 @@ impl Zone {
         self.slot(name, answer.kind).set_towards(sources, Some(answer.given));
     }
 
+    /// What is said of signatures.
+    pub(crate) fn signing(&mut self) -> &mut SignatureTable {
+        &mut self.signatures
+    }
+
     pub(crate) fn remove(&mut self, name: &Name) {
         self.names.remove(&LowerName::new(name));
+        self.signatures.remove(name);
     }
 
     pub(crate) fn treat_alike(&mut self) {
         self.names.values_mut().flatten().for_each(|(_, table)| table.treat_alike());
+        self.signatures.treat_alike();
+    }
+
+    /// What the signatures of a name are worth, and of which name that is said.
+    pub(crate) fn signatures(&self, source: IpAddr, name: &Name) -> (Signatures, Name) {
+        self.signatures.of(source, name)
+    }
+
+    /// The names with records that the signed part of the zone has for this source, and those at which it ends.
+    pub(crate) fn names_of(&self, source: IpAddr) -> BTreeSet<Name> {
+        let inhabited = self.names.iter().filter(|(_, slots)| is_inhabited(slots, source)).map(|(name, _)| name);
+        let names = inhabited.map(|name| Name::from(name.clone())).chain(self.signatures.unsigned(source));
+        let names = names.filter(|name| {
+            let signed = self.signatures(source, name).0 != Signatures::Absent;
+            signed || self.signatures.begins_unsigned(source, name)
+        });
+        names.chain([Name::root()]).collect()
+    }
+
+    /// The types of the records at a name, as the zone above it has them where another begins.
+    pub(crate) fn types_at(&self, source: IpAddr, name: &Name) -> Vec<RecordType> {
+        if self.signatures.begins_unsigned(source, name) {
+            return vec![RecordType::NS];
+        }
+        let slots = self.slots(source, name).into_iter().flatten();
+        let kinds = slots.filter_map(|(kind, table)| match (kind, table.towards(source)) {
+            (Kind::Only(kind), Some(Given::Records { data, .. })) if !data.is_empty() => Some(*kind),
+            _ => None,
+        });
+        kinds.collect()
+    }
+
+    /// The nearest name above this one that exists (RFC 4592 section 3.3.1).
+    pub(crate) fn closest_encloser(&self, source: IpAddr, name: &Name) -> Name {
+        let mut ancestor = name.base_name();
+        while !ancestor.is_root() && !self.exists(source, &ancestor) {
+            ancestor = ancestor.base_name();
+        }
+        ancestor
     }
 
     /// The answer for one question, aliases followed.
@@ -178,11 +231,15 @@ impl Zone {
                     answers.extend(records);
                     return Reply::Message { rcode: ResponseCode::NoError, answers, authorities: Vec::new() };
                 }
-                Step::Nothing(rcode) => return Reply::Message { rcode, answers, authorities: vec![soa()] },
+                Step::Nothing(rcode) => return Reply::Message { rcode, answers, authorities: vec![soa(Name::root())] },
                 Step::Failure(Failure::Silence) => return Reply::Silence,
                 Step::Failure(Failure::ServFail) => break,
                 Step::Failure(Failure::NoSuchName) => {
-                    return Reply::Message { rcode: ResponseCode::NXDomain, answers, authorities: vec![soa()] };
+                    return Reply::Message {
+                        rcode: ResponseCode::NXDomain,
+                        answers,
+                        authorities: vec![soa(Name::root())],
+                    };
                 }
             }
         }
@@ -203,6 +260,9 @@ impl Zone {
         {
             return Step::Alias { target: target.clone(), ttl: *ttl };
         }
+        if kind == RecordType::NS && self.signatures.begins_unsigned(source, name) {
+            return Step::Records(vec![Record::from_rdata(name.clone(), 0, RData::NS(NS(Name::root())))]);
+        }
         Step::Nothing(if self.exists(source, name) || self.wildcard(source, name).is_some() {
             ResponseCode::NoError
         } else {
@@ -211,8 +271,14 @@ impl Zone {
     }
 
     fn given(&self, source: IpAddr, name: &Name, kind: Kind) -> Option<&Given> {
-        let slots = self.names.get(&LowerName::new(name)).or_else(|| self.wildcard(source, name))?;
-        slots.iter().find(|(known, _)| *known == kind).and_then(|(_, table)| table.towards(source).as_ref())
+        self.slots(source, name)?
+            .iter()
+            .find(|(known, _)| *known == kind)
+            .and_then(|(_, table)| table.towards(source).as_ref())
+    }
+
+    fn slots(&self, source: IpAddr, name: &Name) -> Option<&Vec<Slot>> {
+        self.names.get(&LowerName::new(name)).or_else(|| self.wildcard(source, name))
     }
 
     /// The wildcard right below the nearest ancestor that exists, for a name that does not (RFC 4592 section 3.3.1).
@@ -230,10 +296,8 @@ impl Zone {
     /// A name exists when it or a name below it has anything for this source (RFC 8020): an empty non-terminal does.
     fn exists(&self, source: IpAddr, name: &Name) -> bool {
         let name = LowerName::new(name);
-        let inhabited = |slots: &Vec<Slot>| {
-            slots.iter().any(|(_, table)| matches!(table.towards(source), Some(Given::Records { .. })))
-        };
-        self.names.iter().any(|(known, slots)| name.zone_of(known) && inhabited(slots))
+        self.names.iter().any(|(known, slots)| name.zone_of(known) && is_inhabited(slots, source))
+            || self.signatures.unsigned(source).any(|known| name.zone_of(&LowerName::new(&known)))
     }
 
     fn slot(&mut self, name: &Name, kind: Kind) -> &mut BySource<Option<Given>> {
@@ -246,6 +310,10 @@ impl Zone {
     }
 }
 
+fn is_inhabited(slots: &[Slot], source: IpAddr) -> bool {
+    slots.iter().any(|(_, table)| matches!(table.towards(source), Some(Given::Records { .. })))
+}
+
 enum Step {
     Records(Vec<Record>),
     Alias { target: Name, ttl: u32 },
@@ -254,9 +322,9 @@ enum Step {
 }
 
 /// Negative answers carry it (RFC 2308 section 3). Its minimum is 0, so nobody remembers an absence.
-fn soa() -> Record {
+pub(crate) fn soa(zone: Name) -> Record {
     let soa = SOA::new(Name::root(), Name::root(), 1, 3600, 600, 86_400, 0);
-    Record::from_rdata(Name::root(), 0, RData::SOA(soa))
+    Record::from_rdata(zone, 0, RData::SOA(soa))
 }
 
 /// A fully qualified DNS name.

@@ -5,9 +5,10 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher as _};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use parallax_core::Timestamp;
+use parallax_probe::WallClock;
 
 /// A step back up to this long is ridden out: stamps stand still until the clock has caught up.
 const TOLERATED_STEP: Duration = Duration::from_secs(5);
@@ -41,9 +42,9 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// The system's clock. `floor` is the newest stamp of an earlier run.
-    pub(crate) fn system(floor: Option<Timestamp>) -> Self {
-        Self::new(Box::new(system_now), floor)
+    /// Stamps of this wall clock. `floor` is the newest stamp of an earlier run.
+    pub(crate) fn of(wall: WallClock, floor: Option<Timestamp>) -> Self {
+        Self::new(Box::new(move || wall.now()), floor)
     }
 
     pub(crate) fn new(wall: Wall, floor: Option<Timestamp>) -> Self {
@@ -90,12 +91,6 @@ impl Clock {
     pub(crate) fn newest(&self) -> Timestamp {
         Timestamp::from_unix_ms(self.newest.load(Ordering::Acquire))
     }
-}
-
-/// The one place of this crate where the wall clock is read.
-fn system_now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_unix_ms(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

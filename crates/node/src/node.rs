@@ -67,7 +67,7 @@ impl Node {
         settings.check()?;
         let path = settings.data.clone();
         let data = Arc::new(blocking(move || DataDir::open(&path)).await?);
-        let clock = Arc::new(Clock::system(data.newest_stamp()?));
+        let clock = Arc::new(Clock::of(settings.probe.clock, data.newest_stamp()?));
         let (http, https) = (bind(settings.listen).await?, bind(settings.listen_tls).await?);
         let (http_at, https_at) = (address(&http), address(&https));
 

@@ -38,7 +38,8 @@ pub struct NodeSettings {
     pub operator: Option<String>,
     /// Its domain, also a name of its server certificate.
     pub domain: Option<String>,
-    /// How it looks. The node adds its own listeners to what is never looked at.
+    /// How it looks. The node adds its own listeners to what is never looked at, and stamps all that it tells by the same
+    /// clock.
     pub probe: ProbeSettings,
     /// Bounds on what others may have it do.
     pub limits: NodeLimits,

@@ -27,6 +27,7 @@ mod target;
 mod tls;
 
 pub use chain::{BadCaFile, BadChain, CaCertificate, ChainFacts, ca_certificates, judge_chain};
+pub use clock::WallClock;
 pub use ct::{BadLogList, BadSct, CtLogs, Logged, count_scts, judge_scts};
 pub use names::registrable;
 pub use prober::Prober;

@@ -14,7 +14,6 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::chain::judge_chain;
-use crate::clock;
 use crate::ct::{CtLogs, count_scts, judge_scts};
 use crate::dns::{Asker, KeyRecords, Questions, dns_set, literal};
 use crate::settings::{ProbeError, ProbeSettings};
@@ -287,7 +286,7 @@ impl Visit {
 
 fn conclude(service: &ServiceId, visit: Visit, settings: &ProbeSettings) -> Observation {
     let Visit { address, starttls, shown, .. } = visit;
-    let at = clock::now();
+    let at = settings.clock.now();
     let observation = match shown.and_then(|seen| seen.met(service, settings, at).ok_or(Outcome::Malformed)) {
         Ok(met) => Observation::seen(at, address, met),
         Err(outcome) => Observation::failed(at, address, outcome),

@@ -8,6 +8,7 @@ use std::time::Duration;
 use hickory_proto::dnssec::{TrustAnchors, Verifier as _};
 use hickory_proto::serialize::txt::trust_anchor::{self, Entry};
 
+use crate::clock::WallClock;
 use crate::ct::CtLogs;
 use crate::roots::Roots;
 use crate::target::TargetPolicy;
@@ -31,6 +32,8 @@ pub struct ProbeSettings {
     pub dnssec: Validation,
     /// Bounds of one look.
     pub limits: Limits,
+    /// When looks happen, and when certificates are judged. Signatures of DNSSEC are judged by the system's clock.
+    pub clock: WallClock,
 }
 
 /// A budget of the caller's: asked before each TCP connection, in the task of the look (at SSH services before the first

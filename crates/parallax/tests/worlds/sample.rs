@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use parallax_core::Policy;
 use parallax_sim::topology::{Topology, TopologyParameters};
 use parallax_sim::worlds::{
-    Ago, Answer, Atlas, Attack, Cell, EventKind, Generator, Plan, Scenario, SiteClass, VisitId, World,
+    Ago, Atlas, Attack, Cell, EventKind, Generator, Plan, Scenario, SiteClass, Vantage, VisitId, World,
 };
 use rand_pcg::Pcg32;
 
@@ -76,6 +76,13 @@ impl Sample {
         sample
     }
 
+    /// What no visit of the sample has. Without faketime no clock can be wrong.
+    pub(crate) fn lacks(&self) -> Vec<&'static str> {
+        let is_there = |one: &Trait| self.drawn.iter().any(|drawn| one.is_of(&drawn.scenario));
+        let wanted = Trait::ALL.into_iter().filter(|one| *one != Trait::WrongClock || faketime::is_there());
+        wanted.filter(|one| !is_there(one)).map(Trait::as_str).collect()
+    }
+
     /// Goes once through the visits of a cell, and gives each wish the first that meets it.
     fn fill(&mut self, generators: &[Generator; 3], wishes: &[Wish], cell: Cell, mixture: usize, round: usize) {
         let mut open: Vec<_> = wishes.iter().filter(|wish| wish.cell == cell && wish.mixture == mixture).collect();
@@ -98,12 +105,12 @@ impl Sample {
     }
 }
 
-/// The first visit with this attack, from the first mixture.
-pub(crate) fn first(attack: Attack) -> Drawn {
+/// The first visit of the first mixture, with this attack or none, that is as `is_wanted` says.
+pub(crate) fn first(attack: Option<Attack>, is_wanted: impl Fn(&Scenario) -> bool) -> Drawn {
     let generator = generator(World::BUILT_IN[0]);
-    let cell = Cell { asked: 5, attack: Some(attack) };
+    let cell = Cell { asked: 5, attack };
     let mut scenarios = (0..).map(|index| generator.scenario(VisitId { seed: SEED, cell, index }));
-    let scenario = scenarios.find(|scenario| why_not(scenario).is_none()).unwrap();
+    let scenario = scenarios.find(|scenario| is_wanted(scenario) && why_not(scenario).is_none()).unwrap();
     Drawn { mixture: World::BUILT_IN[0], scenario }
 }
 
@@ -148,20 +155,8 @@ fn cells(wishes: &[Wish]) -> Vec<(Cell, usize)> {
 
 /// Why a visit can't be staged.
 fn why_not(scenario: &Scenario) -> Option<&'static str> {
-    let kept = |vantage: &parallax_sim::worlds::Vantage| vantage.kept.map(|(_, sight)| sight.dns);
-    let answers = scenario.vantages.iter().flat_map(|vantage| [Some(vantage.now.dns), kept(vantage)]).flatten();
-    let mut answers = answers.chain([scenario.met.dns]);
-    if scenario.vantages.iter().any(|vantage| vantage.party.clock_ahead != 0) {
-        return Some("the clock of a vantage point is wrong");
-    }
-    if scenario.user.clock_ahead != 0 && !faketime::is_there() {
-        return Some("the user's clock is wrong, and faketime is not installed");
-    }
-    if answers.any(|answer: Answer| answer.secure) {
-        return Some("a record is signed (DNSSEC)");
-    }
-    if loses_answers(scenario) {
-        return Some("a vantage point answers the first question and not a second");
+    if !faketime::is_there() && (is_any_clock_wrong(scenario) || scenario.user.clock_ahead != 0) {
+        return Some("a clock is wrong, and faketime is not installed");
     }
     let conclusion = |scenario: &Scenario| {
         let gathered = scenario.gather();
@@ -170,7 +165,50 @@ fn why_not(scenario: &Scenario) -> Option<&'static str> {
     (conclusion(scenario) != conclusion(&older(scenario))).then_some("an age is within a minute of a rule's")
 }
 
-/// Whether it matters that second questions go unanswered. Only the node could tell them from the first.
+/// What a visit may have besides a class, an event and an attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trait {
+    /// A vantage point that answers reads a record that is signed.
+    Signed,
+    /// The clock of a vantage point that answers is wrong.
+    WrongClock,
+    /// A vantage point answers the first question, and not a second.
+    LostAnswer,
+}
+
+impl Trait {
+    const ALL: [Self; 3] = [Self::Signed, Self::WrongClock, Self::LostAnswer];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signed => "a record is signed",
+            Self::WrongClock => "the clock of a vantage point is wrong",
+            Self::LostAnswer => "a second answer is lost",
+        }
+    }
+
+    pub(crate) fn all_of(scenario: &Scenario) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|one| one.is_of(scenario))
+    }
+
+    pub(crate) fn is_of(self, scenario: &Scenario) -> bool {
+        match self {
+            Self::Signed => scenario.vantages.iter().any(|vantage| !vantage.silent && reads_signed(vantage)),
+            Self::WrongClock => is_any_clock_wrong(scenario),
+            Self::LostAnswer => loses_answers(scenario),
+        }
+    }
+}
+
+fn reads_signed(vantage: &Vantage) -> bool {
+    vantage.now.dns.secure || vantage.kept.is_some_and(|(_, sight)| sight.dns.secure)
+}
+
+fn is_any_clock_wrong(scenario: &Scenario) -> bool {
+    scenario.vantages.iter().any(|vantage| !vantage.silent && vantage.party.clock_ahead != 0)
+}
+
+/// Whether it matters that second questions go unanswered.
 fn loses_answers(scenario: &Scenario) -> bool {
     let mut answered = scenario.clone();
     answered.vantages.iter_mut().for_each(|vantage| (vantage.again_lost, vantage.there_lost) = (false, false));
@@ -181,6 +219,10 @@ fn loses_answers(scenario: &Scenario) -> bool {
 fn older(scenario: &Scenario) -> Scenario {
     let mut older = scenario.clone();
     let age = |ago: &mut Ago| *ago = ago.saturating_add(EDGE);
+    if is_any_clock_wrong(scenario) || scenario.user.clock_ahead != 0 {
+        // An answer is judged a moment after it was stamped.
+        older.vantages.iter_mut().for_each(|vantage| vantage.party.clock_ahead -= EDGE.cast_signed());
+    }
     older.certificates.iter_mut().for_each(|certificate| age(&mut certificate.issued));
     for vantage in &mut older.vantages {
         vantage.kept = vantage.kept.map(|(ago, sight)| (ago + EDGE, sight)).filter(|(ago, _)| *ago <= 86_400);

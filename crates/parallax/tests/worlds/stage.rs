@@ -6,8 +6,8 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use parallax_core::{DnsAnswers, Fingerprint, Outcome, Record, ServiceId, Tlsa, VantageId};
-use parallax_lab::{Answer, Behaviour, Certificate, Failure, LabError, LabNode, Site, Validity};
+use parallax_core::{DnsAnswers, Dnssec, Fingerprint, Outcome, Record, ServiceId, Tlsa, VantageId};
+use parallax_lab::{Answer, Behaviour, Certificate, Failure, LabError, LabNode, Signatures, Site, Unheard, Validity};
 use parallax_sim::worlds::{Ago, KeyRecord, Scenario, Shown, Sight, Vantage};
 
 use crate::cast::Cast;
@@ -16,7 +16,7 @@ use crate::cast::Cast;
 const SITES: u8 = 20;
 
 /// Addresses in each network for each place on the stage.
-const HOSTS: u8 = 48;
+const HOSTS: u8 = 28;
 
 /// After this time an address of the visit before is free again, or never.
 const FREED: Duration = Duration::from_secs(20);
@@ -55,13 +55,24 @@ pub(crate) async fn stage(cast: &Cast, scenario: &Scenario, host: &str, place: u
         set.tell(node.address(), &vantage.now);
         set.give_past(vantage, node, &service).await;
     }
-    let sites = set.open(&nodes).await;
-    let urls = scenario.vantages.iter().zip(&nodes).map(|(vantage, node)| match vantage.silent {
-        true => node.url_at(cast.nowhere()).unwrap().to_string(),
-        false => node.url().to_string(),
-    });
+    let mut sites = set.open(&nodes).await;
+    let mut vantages = Vec::new();
+    for (number, (vantage, node)) in scenario.vantages.iter().zip(&nodes).enumerate() {
+        let unheard = Unheard { again: vantage.again_lost, there: vantage.there_lost };
+        let url = if vantage.silent {
+            node.url_at(cast.nowhere()).unwrap()
+        } else if unheard == Unheard::default() {
+            node.url().clone()
+        } else {
+            let front = set.open_when_free(cast.front(place, number), node.front(unheard).unwrap()).await;
+            let url = node.url_at(front.address()).unwrap();
+            sites.push(front);
+            url
+        };
+        vantages.push(url.to_string());
+    }
     let asked = nodes.iter().map(|node| node.vantage()).collect();
-    Staged { service, asked, vantages: urls.collect(), sites, names }
+    Staged { service, asked, vantages, sites, names }
 }
 
 /// The stage while it is being set.
@@ -81,6 +92,8 @@ impl Set<'_> {
         let dns = self.cast.lab.dns();
         let set = |name: &str, answer: Answer| dns.set_towards(party, name, answer).unwrap();
         let [host, ca_auth, tlsa] = self.names;
+        let signatures = if sight.dns.secure { Signatures::Valid } else { Signatures::Absent };
+        dns.sign_towards(party, host, signatures).unwrap();
         if sight.dns.count == 0 {
             return self.names.iter().for_each(|name| set(name, Answer::failure(Failure::ServFail)));
         }
@@ -108,7 +121,7 @@ impl Set<'_> {
 
     /// Writes a vantage point's memory, and the look that it answers with.
     async fn give_past(&mut self, vantage: &Vantage, node: &LabNode, service: &ServiceId) {
-        let mut past = self.cast.lab.past();
+        let mut past = self.cast.lab.past_of(node);
         for span in &vantage.past {
             let certificate = self.certificate(span.certificate);
             for place in span.places.iter() {
@@ -136,16 +149,18 @@ impl Set<'_> {
             a: Some(self.led_to(sight).into_iter().map(|place| self.address(place)).collect()),
             aaaa: Some(Vec::new()),
             ca: record.as_ref().map(|record| record.ca.iter().copied().collect()),
+            dnssec: if sight.dns.secure { Dnssec::Secure } else { Dnssec::Insecure },
             tlsa: record.map(|record| record.leaf.into_iter().map(server_key).collect()),
             ..DnsAnswers::default()
         }
     }
 
-    /// Opens every address that anybody is led to; each shows each party what that party is shown there.
+    /// Opens every address that anybody is led to; each shows each party what that party is shown there. Whoever is not of
+    /// the visit is cut off.
     async fn open(&mut self, nodes: &[&LabNode]) -> Vec<Site> {
         let mut sites = Vec::new();
         for (place, shown) in self.shown(nodes) {
-            let site = self.open_when_free(place).await;
+            let site = self.open_when_free(self.address(place), Behaviour::Cut).await;
             for (party, shown) in shown {
                 site.behave_towards(party, self.behaviour(shown));
             }
@@ -155,11 +170,11 @@ impl Set<'_> {
     }
 
     /// A command that is being started holds copies of this process's sockets until it is that command, those of the visit
-    /// before included. Whoever is not of the visit is cut off.
-    async fn open_when_free(&self, place: u8) -> Site {
+    /// before included.
+    async fn open_when_free(&self, address: Ipv4Addr, behaviour: Behaviour) -> Site {
         let begun = Instant::now();
         loop {
-            match self.cast.lab.open(self.address(place), Behaviour::Cut).await {
+            match self.cast.lab.open(address, behaviour.clone()).await {
                 Ok(site) => return site,
                 Err(LabError::Listen { source, .. })
                     if source.kind() == ErrorKind::AddrInUse && begun.elapsed() < FREED =>

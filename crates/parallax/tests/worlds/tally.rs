@@ -8,12 +8,12 @@ use parallax_core::{Policy, VantageId};
 use parallax_sim::worlds::{Gathered, Scenario};
 use serde_json::Value;
 
-use crate::sample::{Drawn, Sample};
+use crate::sample::{Drawn, Sample, Trait};
 use crate::support::Run;
 
 /// One visit that was staged and checked.
 pub(crate) struct Checked {
-    labels: [String; 3],
+    labels: Vec<String>,
     replay: String,
     /// All answers were waited for.
     whole: bool,
@@ -31,13 +31,16 @@ impl Checked {
         let scenario = &drawn.scenario;
         let event = scenario.event.map_or("none".to_owned(), |(kind, _)| kind.to_string());
         let attack = scenario.attack.map_or("none".to_owned(), |(attack, ..)| attack.to_string());
+        let mut labels =
+            vec![format!("class {}", scenario.class), format!("event {event}"), format!("attack {attack}")];
+        labels.extend(Trait::all_of(scenario).map(|one| format!("trait {}", one.as_str())));
         let json = if run.stdout.is_empty() { Value::Null } else { run.json() };
         let (expected, actual) = match whole {
             true => (simulated(scenario), printed(&json, asked)),
             false => (decision(&simulated(scenario)), decision(&printed(&json, asked))),
         };
         Self {
-            labels: [format!("class {}", scenario.class), format!("event {event}"), format!("attack {attack}")],
+            labels,
             replay: format!("mixture {} visit {}", drawn.mixture, serde_json::to_string(&scenario.visit).unwrap()),
             whole,
             expected,
@@ -63,7 +66,7 @@ impl Checked {
 }
 
 /// `DECISION RULE`, then of each vantage point in the order of the visit `AGREEMENT/WORD`, or `-` when it gave no answer.
-fn simulated(scenario: &Scenario) -> String {
+pub(crate) fn simulated(scenario: &Scenario) -> String {
     let Gathered { evidence, now, .. } = scenario.gather();
     let verdict = Policy::default().decide(&evidence, now);
     let words = evidence.asked().iter().map(|asked| {
@@ -118,7 +121,8 @@ impl Tally {
         let mut rows = BTreeMap::<(usize, &str), (usize, usize)>::new();
         for one in self.checked.iter().filter(|one| one.whole) {
             for (kind, label) in one.labels.iter().enumerate() {
-                let (staged, equal) = rows.entry((kind, label)).or_default();
+                // Of the traits a visit may have several.
+                let (staged, equal) = rows.entry((kind.min(3), label)).or_default();
                 *staged += 1;
                 *equal += usize::from(one.is_equal());
             }
