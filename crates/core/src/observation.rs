@@ -378,9 +378,13 @@ mod tests {
         let read: Observation = serde_json::from_str(&whole).unwrap();
         assert!(read.proved().is_some());
         assert_eq!(serde_json::from_str::<Observation>(&serde_json::to_string(&read).unwrap()).unwrap(), read);
-        for (part, by) in [(r#""leaf":""#, r#""leaf":"x"#), (r#""unknown":1"#, r#""scts":{"valid":-1}"#)] {
+        for (part, by, why) in [
+            (r#""leaf":""#, r#""leaf":"x"#, "a SHA-256 fingerprint is 64 lower-case hex digits"),
+            (r#""unknown":1"#, r#""scts":{"valid":-1}"#, "invalid value: integer `-1`"),
+            (r#""leaf":"#, r#""lief":"#, "lacks a readable certificate: leaf is missing"),
+        ] {
             let error = serde_json::from_str::<Observation>(&whole.replace(part, by)).unwrap_err().to_string();
-            assert!(error.contains("lacks a readable certificate"), "{error}");
+            assert!(error.contains(why), "{error}");
         }
         let failed = r#"{"at":"2026-11-23T05:12:00.000Z","outcome":"timeout"}"#;
         let read: Observation = serde_json::from_str(failed).unwrap();

@@ -13,11 +13,11 @@ use parallax_proto::{CLOCK_SKEW, Question, Verified, View};
 const PATIENCE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A site whose certificate is good in half a minute from now, and not before.
+/// A site whose certificate is good in fifty seconds from now, and not before.
 async fn site(lab: &Lab) -> (Site, ServiceId) {
     let (ca, at) = (lab.public_ca("Example Trust Services").unwrap(), lab.address(30, 10));
     let now = WallClock::default().now();
-    let validity = Validity { not_before: now.plus(Duration::from_secs(30)), not_after: now.plus(HOUR) };
+    let validity = Validity { not_before: now.plus(Duration::from_secs(50)), not_after: now.plus(HOUR) };
     lab.dns().set("site.example", Answer::a([at])).unwrap();
     let site = lab.site(at, &ca.issue(&["site.example"], validity).unwrap()).await.unwrap();
     (site, lab.service("site.example").unwrap())

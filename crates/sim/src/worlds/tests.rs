@@ -6,7 +6,7 @@ use parallax_core::{Evidence, History, MAX_NETWORKS, Outcome, Policy};
 use proptest::prelude::*;
 
 use super::draw::Draw;
-use super::fill::Spare;
+use super::fill::{Spare, no_look};
 use super::generate::{DAY, Drawing, HOUR};
 use super::past::Schedule;
 use super::scenario::Ago;
@@ -105,7 +105,7 @@ fn stretches(generator: &Generator, visit: VisitId, place: usize) -> (Scenario, 
         let ago: Ago = schedule.at(look as u32);
         let sight = shop.reality.sight(&shop.traits[place + 1], *front, ago, &shop.scenario.addresses);
         let (party, mut spare) = (shop.scenario.vantages[place].party, Spare::default());
-        let mut look = spare.look();
+        let mut look = no_look();
         shop.scenario.fill_look(&mut look, &party, ago, &sight, &mut spare);
         history.absorb(&look);
     }

@@ -1,7 +1,7 @@
 //! What abuse costs the network, as numbers.
 
 use parallax_core::ServiceId;
-use parallax_proto::mirror::{Proof, REMOVAL_FORMAT, Removal, Report, sign};
+use parallax_proto::mirror::{Proof, REMOVAL_FORMAT, Removal, Report, StatementError, sign, sign_body};
 
 use super::*;
 
@@ -308,4 +308,42 @@ fn a_proof_removes_once_and_is_not_replayed_against_who_was_mended() {
 fn the_hash_stands_for_the_body() {
     assert_ne!(removal_id(&Cheap, "a"), removal_id(&Cheap, "b"));
     assert_ne!(Cheap.sha256(b"ab"), Cheap.sha256(b"ba"));
+}
+
+/// Who answers nothing keeps nobody waiting for longer than a round may take, and wakes nobody twice for it.
+#[test]
+fn a_round_that_nobody_answers_ends_by_its_own_deadline() {
+    let known: Vec<_> = (0..9).map(|number| peer(number, START).1).collect();
+    let mut alone = Alone::new(&known);
+    let asked = alone.step();
+    assert!(asked.iter().any(|action| matches!(action, Action::Ping { .. })), "{asked:?}");
+    let end = START.plus(Settings::default().round_time);
+    assert_eq!(alone.machine.deadline(), Some(end), "nothing else is due for hours");
+    assert!(alone.step().is_empty());
+    assert!(alone.machine.deadline().unwrap() > end.plus(Duration::from_secs(60)));
+}
+
+/// A proof that can't be read is refused where it would count, and costs the asker its share of the day; nobody falls.
+#[test]
+fn a_proof_that_can_not_be_read_is_refused() {
+    let known: Vec<_> = (0..9).map(|number| peer(number, START)).collect();
+    let peers: Vec<_> = known.iter().map(|(_, peer)| Arc::clone(peer)).collect();
+    let mut alone = Alone::new(&peers);
+    let (by, subject) = (&known[0].0, known[1].0.vantage);
+    let removal = Removal {
+        format: REMOVAL_FORMAT.into(),
+        vantage: by.vantage,
+        issued_at: START,
+        valid_until: START.plus(Duration::from_secs(3600)),
+        subject,
+        reason: "two views that can't both be true".into(),
+        measurements: measured(START),
+        proof: None,
+    };
+    let body = serde_json::to_string(&removal).unwrap();
+    let body = body.replacen('{', "{\"proof\":{\"one\":7},", 1);
+    let signed = sign_body(&by.statement, by.vantage, body).unwrap();
+    let refused = alone.does(Event::RemovalAsked { removal: signed }).unwrap_err();
+    assert!(matches!(refused, Refused::Statement(StatementError::Malformed(_))), "{refused}");
+    assert_eq!(alone.machine.status(subject), Some(Status::Active));
 }
