@@ -9,8 +9,7 @@ use std::time::SystemTime;
 /// The `parallax` of this workspace, as up to date as its sources.
 ///
 /// A test of another package is not told where the binary is. It lies beside the tests; cargo is asked only when it is
-/// missing or older than its sources, because each test is a process of its own, and because cargo would build the
-/// dependencies anew with the fewer features that the binary alone needs.
+/// missing or older than its sources, because each test is a process of its own.
 pub(crate) fn parallax() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
@@ -41,9 +40,10 @@ fn workspace() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Cargo's own lock keeps tests that come here at the same time apart.
+/// Cargo's own lock keeps tests that come here at the same time apart. The whole workspace is named, or the dependencies would
+/// be built anew with the fewer features that the binary alone needs.
 fn build() -> PathBuf {
-    let build = ["build", "--package", "parallax", "--bin", "parallax", "--locked", "--offline"];
+    let build = ["build", "--workspace", "--bin", "parallax", "--locked", "--offline"];
     let mut cargo = Command::new(env!("CARGO"));
     let output = cargo.args(build).args(["--message-format", "json"]).current_dir(workspace()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
