@@ -50,7 +50,8 @@ impl Remembering<'_> {
     ) -> Option<Sight> {
         let (newest, reached) = self.recall_spans(draw, past, &mut heard);
         self.recall_records(reached, records);
-        // As a history has them: certificates are numbered as their fingerprints are ordered.
+        // As a history has them: certificates are numbered as their fingerprints are ordered. They came newest first.
+        past.reverse();
         past.sort_unstable_by_key(|span| (Reverse(span.first), span.certificate));
         records.sort_unstable_by_key(|span| Reverse(span.first));
         newest
@@ -75,8 +76,12 @@ impl Remembering<'_> {
             while look <= until {
                 let ago = self.schedule.at(look);
                 newest.get_or_insert_with(|| self.reality.sight(self.traits, front, ago, self.addresses));
-                let (met, back) = self.reality.stretch(self.traits, front, ago, self.addresses, calm.as_mut());
-                let end = self.schedule.last_within(back).clamp(look, until);
+                let (met, back) = match &mut calm {
+                    Some(cursors) => self.reality.calm_stretch(front, ago, cursors),
+                    None => self.reality.stretch(self.traits, front, ago, self.addresses),
+                };
+                // A division for each look would be felt.
+                let end = if look == until { look } else { self.schedule.last_within(back).clamp(look, until) };
                 heard(front, look, end);
                 let room = self.note(met, look, end, past);
                 if networks > 1 && end > look {
@@ -122,7 +127,10 @@ impl Remembering<'_> {
             let front = draw.place(self.reality.width()) as u8;
             heard(front, look, look);
             let ago = self.schedule.at(look);
-            let (met, _) = self.reality.stretch(self.traits, front, ago, self.addresses, calm.as_mut());
+            let (met, _) = match &mut calm {
+                Some(cursors) => self.reality.calm_stretch(front, ago, cursors),
+                None => self.reality.stretch(self.traits, front, ago, self.addresses),
+            };
             self.note(met, look, look, past);
         }
     }

@@ -211,20 +211,20 @@ impl Reality {
     }
 
     /// What a look that comes to this front meets, then, and the earliest moment up to which, going back, a look meets the
-    /// same. `calm`: this party is one that [`Reality::is_calm`] to; then `cursors` know where looks that came later found
-    /// theirs.
-    #[inline]
+    /// same.
     pub(super) fn stretch(
         &self,
         traits: &Traits,
         front: u8,
         ago: Ago,
         addresses: &[Address],
-        calm: Option<&mut Cursors>,
     ) -> (Option<(u8, Shown)>, Ago) {
-        let Some(cursors) = calm else {
-            return (self.met_at(traits, front, ago, addresses), self.steady_back_to(traits, front, ago));
-        };
+        (self.met_at(traits, front, ago, addresses), self.steady_back_to(traits, front, ago))
+    }
+
+    /// The same for a party that this [`Reality::is_calm`] to. `cursors` know where looks that came later found theirs.
+    #[inline]
+    pub(super) fn calm_stretch(&self, front: u8, ago: Ago, cursors: &mut Cursors) -> (Option<(u8, Shown)>, Ago) {
         let place = usize::from(front);
         let front = self.fronts.get(place).copied().unwrap_or(Front { address: 0, line: u8::MAX });
         match cursors.phase_at(place, self.phases(front.line), ago) {
@@ -404,6 +404,7 @@ impl Reality {
 pub(super) struct Cursors([u16; 16]);
 
 impl Cursors {
+    #[inline]
     fn phase_at<'a>(&mut self, front: usize, phases: &'a [Phase], ago: Ago) -> Option<&'a Phase> {
         let Some(cursor) = self.0.get_mut(front) else { return phases.get(phase_at(phases, ago)) };
         let last = phases.len().saturating_sub(1);
