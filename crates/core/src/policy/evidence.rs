@@ -513,5 +513,5 @@ impl Reach<'_, '_> {
 }
 
 #[cfg(test)]
-#[path = "evidence_tests.rs"]
+#[path = "evidence_tests/mod.rs"]
 mod tests;

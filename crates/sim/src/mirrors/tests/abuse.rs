@@ -1,7 +1,7 @@
 //! What abuse costs the network, as numbers.
 
 use parallax_core::ServiceId;
-use parallax_proto::mirror::{Proof, REMOVAL_FORMAT, Removal, Report, StatementError, sign, sign_body};
+use parallax_proto::mirror::{Proof, Report, StatementError, sign, sign_body};
 
 use super::*;
 
@@ -84,16 +84,7 @@ fn a_flood_of_removals_stays_within_the_budget() {
             let identity = world.engine.nodes[by].identity.clone();
             let subject = world.engine.nodes[(by + 1 + round as usize) % 40].identity.vantage;
             let now = world.engine.now();
-            let removal = Removal {
-                format: REMOVAL_FORMAT.into(),
-                vantage: identity.vantage,
-                issued_at: now,
-                valid_until: now.plus(Duration::from_secs(3600)),
-                subject,
-                reason: "no reason".into(),
-                measurements: measured(now),
-                proof: None,
-            };
+            let removal = removal(identity.vantage, subject, "no reason", now);
             let removal = sign(&removal, &identity.statement).unwrap();
             for to in 0..40 {
                 requests += 1;
@@ -113,16 +104,7 @@ fn forged_replayed_and_misdirected_removals_are_refused_by_name() {
     let peers: Vec<_> = known.iter().map(|(_, peer)| Arc::clone(peer)).collect();
     let mut alone = Alone::new(&peers);
     let now = alone.now;
-    let removal = |by: &Identity, subject: VantageId| Removal {
-        format: REMOVAL_FORMAT.into(),
-        vantage: by.vantage,
-        issued_at: now,
-        valid_until: now.plus(Duration::from_secs(3600)),
-        subject,
-        reason: String::new(),
-        measurements: measured(now),
-        proof: None,
-    };
+    let removal = |by: &Identity, subject: VantageId| removal(by.vantage, subject, "", now);
     let (asker, subject) = (&known[0].0, known[1].0.vantage);
     let good = sign(&removal(asker, subject), &asker.statement).unwrap();
     let forged = sign(&removal(asker, subject), &known[2].0.statement).unwrap();
@@ -152,16 +134,7 @@ fn a_mirror_that_changes_its_key_is_believed_with_both_for_five_minutes_and_then
     let old = &known[0].0;
     let new = old.rekeyed(1_000_000, 1);
     let ask = |by: &Identity, now: Timestamp, reason: &str| {
-        let removal = Removal {
-            format: REMOVAL_FORMAT.into(),
-            vantage: by.vantage,
-            issued_at: now,
-            valid_until: now.plus(Duration::from_secs(3600)),
-            subject: known[1].0.vantage,
-            reason: reason.into(),
-            measurements: measured(now),
-            proof: None,
-        };
+        let removal = removal(by.vantage, known[1].0.vantage, reason, now);
         Event::RemovalAsked { removal: sign(&removal, &by.statement).unwrap() }
     };
     alone.now = START.plus(Duration::from_secs(3600));
@@ -213,16 +186,8 @@ fn proof_of(world: &mut World, subject: u32) -> Proof {
 fn ask_all(world: &mut World, proof: &Proof) {
     let (now, subject) = (world.engine.now(), world.engine.nodes[0].identity.vantage);
     let identity = world.engine.nodes[10].identity.clone();
-    let removal = Removal {
-        format: REMOVAL_FORMAT.into(),
-        vantage: identity.vantage,
-        issued_at: now,
-        valid_until: now.plus(Duration::from_secs(3600)),
-        subject,
-        reason: "it contradicts itself".into(),
-        measurements: measured(now),
-        proof: Some(proof.clone()),
-    };
+    let removal =
+        Removal { proof: Some(proof.clone()), ..removal(identity.vantage, subject, "it contradicts itself", now) };
     let removal = sign(&removal, &identity.statement).unwrap();
     (1..20).for_each(|to| world.engine.send(to, 1, Event::RemovalAsked { removal: removal.clone() }));
     let end = world.engine.now_ms + 12 * 3_600_000;
@@ -277,16 +242,8 @@ fn a_proof_removes_once_and_is_not_replayed_against_who_was_mended() {
     let ask = |world: &mut World, proof: &Proof| {
         let now = world.engine.now();
         let identity = world.engine.nodes[10].identity.clone();
-        let removal = Removal {
-            format: REMOVAL_FORMAT.into(),
-            vantage: identity.vantage,
-            issued_at: now,
-            valid_until: now.plus(Duration::from_secs(3600)),
-            subject,
-            reason: "it contradicts itself".into(),
-            measurements: measured(now),
-            proof: Some(proof.clone()),
-        };
+        let removal =
+            Removal { proof: Some(proof.clone()), ..removal(identity.vantage, subject, "it contradicts itself", now) };
         let removal = sign(&removal, &identity.statement).unwrap();
         (1..20).for_each(|to| world.engine.send(to, 1, Event::RemovalAsked { removal: removal.clone() }));
         let end = world.engine.now_ms + 12 * 3_600_000;
@@ -330,20 +287,18 @@ fn a_proof_that_can_not_be_read_is_refused() {
     let peers: Vec<_> = known.iter().map(|(_, peer)| Arc::clone(peer)).collect();
     let mut alone = Alone::new(&peers);
     let (by, subject) = (&known[0].0, known[1].0.vantage);
-    let removal = Removal {
-        format: REMOVAL_FORMAT.into(),
-        vantage: by.vantage,
-        issued_at: START,
-        valid_until: START.plus(Duration::from_secs(3600)),
-        subject,
-        reason: "two views that can't both be true".into(),
-        measurements: measured(START),
-        proof: None,
+    let mut ask = |number: u64| {
+        let at = START.minus(Duration::from_millis(number));
+        let removal = removal(by.vantage, subject, "two views that can't both be true", at);
+        let body = serde_json::to_string(&removal).unwrap().replacen('{', "{\"proof\":{\"one\":7},", 1);
+        let signed = sign_body(&by.statement, by.vantage, body).unwrap();
+        alone.does(Event::RemovalAsked { removal: signed }).unwrap_err()
     };
-    let body = serde_json::to_string(&removal).unwrap();
-    let body = body.replacen('{', "{\"proof\":{\"one\":7},", 1);
-    let signed = sign_body(&by.statement, by.vantage, body).unwrap();
-    let refused = alone.does(Event::RemovalAsked { removal: signed }).unwrap_err();
-    assert!(matches!(refused, Refused::Statement(StatementError::Malformed(_))), "{refused}");
+    let share = u64::from(Settings::default().removals_each);
+    for number in 0..share {
+        let refused = ask(number);
+        assert!(matches!(refused, Refused::Statement(StatementError::Malformed(_))), "{refused}");
+    }
+    assert!(matches!(ask(share), Refused::TooMany { .. }));
     assert_eq!(alone.machine.status(subject), Some(Status::Active));
 }

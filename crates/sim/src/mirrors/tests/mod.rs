@@ -9,8 +9,8 @@ use std::time::Duration;
 use parallax_core::{Suite as _, Timestamp, VantageId};
 use parallax_proto::Descriptor;
 use parallax_proto::mirror::{
-    Action, Event, Federation, Hop, Measurements, MeetId, Peer, PopularNames, Refused, Settings, Signatory, Status,
-    removal_id,
+    Action, Event, Federation, Hop, Measurements, MeetId, Peer, PopularNames, REMOVAL_FORMAT, Refused, Removal,
+    Settings, Signatory, Status, removal_id,
 };
 use rand::SeedableRng as _;
 use rand_pcg::Pcg64;
@@ -134,6 +134,20 @@ impl Alone {
 
 fn count(actions: &[Action], what: impl Fn(&Action) -> bool) -> usize {
     actions.iter().filter(|action| what(action)).count()
+}
+
+/// A request for removal that counts for an hour.
+fn removal(vantage: VantageId, subject: VantageId, reason: &str, now: Timestamp) -> Removal {
+    Removal {
+        format: REMOVAL_FORMAT.into(),
+        vantage,
+        issued_at: now,
+        valid_until: now.plus(Duration::from_secs(3600)),
+        subject,
+        reason: reason.into(),
+        measurements: measured(now),
+        proof: None,
+    }
 }
 
 fn measured(now: Timestamp) -> Measurements {

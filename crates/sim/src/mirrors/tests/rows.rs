@@ -2,9 +2,7 @@
 
 use parallax_core::ServiceId;
 use parallax_proto::Signed;
-use parallax_proto::mirror::{
-    Answer, Ballot, NoAnswer, Popular, REMOVAL_FORMAT, Removal, Report, Saved, VOTE_FORMAT, Vote, sign,
-};
+use parallax_proto::mirror::{Answer, Ballot, NoAnswer, Popular, Report, Saved, VOTE_FORMAT, Vote, sign};
 
 use super::super::sites::failed;
 use super::*;
@@ -200,16 +198,7 @@ fn row_15_a_report_moves_no_score() {
 #[test]
 fn row_16_no_message_carries_a_score() {
     let now = START;
-    let removal = Removal {
-        format: REMOVAL_FORMAT.into(),
-        vantage: peer(1, now).0.vantage,
-        issued_at: now,
-        valid_until: now,
-        subject: peer(2, now).0.vantage,
-        reason: String::new(),
-        measurements: measured(now),
-        proof: None,
-    };
+    let removal = Removal { valid_until: now, ..removal(peer(1, now).0.vantage, peer(2, now).0.vantage, "", now) };
     let written = serde_json::to_value(&removal).unwrap();
     let fields: Vec<&String> = written["measurements"].as_object().unwrap().keys().collect();
     assert_eq!(fields, ["answered", "dissents", "from", "ping_ms", "quizzes", "response_ms", "to"]);
@@ -524,14 +513,8 @@ fn row_18_whose_requests_are_refuted_is_heard_once_a_day() {
     for subject in 1..17 {
         let (now, by) = (world.engine.now(), world.engine.nodes[0].identity.clone());
         let removal = Removal {
-            format: REMOVAL_FORMAT.into(),
-            vantage: by.vantage,
-            issued_at: now,
             valid_until: now.plus(HOUR * 12),
-            subject: vantage(&world, subject),
-            reason: "no reason".into(),
-            measurements: measured(now),
-            proof: None,
+            ..removal(by.vantage, vantage(&world, subject), "no reason", now)
         };
         let removal = sign(&removal, &by.statement).unwrap();
         world.engine.handle(19, Event::RemovalAsked { removal }).unwrap();
